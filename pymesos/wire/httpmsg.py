@@ -1,0 +1,343 @@
+"""HTTP/1.1 messages: the bytes of a request, and one adapter over the HTTP parsers.
+
+h11 reads every head: there are few of them, it is the strictest, and equal heads, as those of a second's `202
+Accepted`, are read once and remembered. Of http-parser no head could be used: it does not tell the reason phrase and
+puts a blank into a value that was cut between two feeds. Which bytes are the body is settled here for all parsers
+alike (RFC 9112, 6.3). What costs are chunked bodies, the event streams, and these are decoded by the chosen backend.
+"""
+from __future__ import absolute_import, division, print_function
+
+import re
+from collections import namedtuple
+
+import h11
+
+from ..errors import HttpError, UsageError, excerpt
+
+try:
+    import httptools
+except ImportError:
+    httptools = None
+try:
+    from http_parser.parser import HttpParser as _HttpParser
+except ImportError:         # it cannot be built from Python 3.11 on
+    _HttpParser = None
+
+__all__ = ['BACKENDS', 'MAX_HEAD', 'Body', 'End', 'Head', 'ResponseParser', 'request']
+
+#: The most bytes that a response's head may have.
+MAX_HEAD = 64 * 1024
+
+# What ends a head, and a chunked body with its trailer.
+_BLANK_LINE = b'\r\n\r\n'
+
+# Every response of HTTP/1 begins so; who sends anything else is told so before a blank line comes.
+_BEGINNING = b'HTTP/1.'
+
+# As many heads are remembered as a second brings different ones, in less memory than a megabyte.
+_REMEMBERED_HEADS = 32
+_REMEMBERED_HEAD_BYTES = 2048
+
+# Enough digits for the largest int64.
+_CONTENT_LENGTH = re.compile(r'[0-9]{1,19}\Z')
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_TARGET = re.compile(r'[\x21-\x7e]+\Z')
+_VALUE = re.compile(r'[^\x00-\x08\x0a-\x1f\x7f]*\Z')
+
+
+def request(method, target, headers, body=b''):
+    """The bytes of a request.
+
+    `method` and `target` are text; `headers` is a list of (name, value), both text, that are written in that order;
+    Content-Length is added behind them. Raises :class:`UsageError` for a name or a value that would break the
+    message, such as one with a line break.
+    """
+    lines = ['%s %s HTTP/1.1' % (_checked(_TOKEN, method, 'method'), _checked(_TARGET, target, 'target'))]
+    for name, value in headers:
+        lines.append('%s: %s' % (_checked(_TOKEN, name, 'header name'),
+                                 _checked(_VALUE, value, 'value of the header %s' % name)))
+    lines.append('Content-Length: %d\r\n\r\n' % len(body))
+    head = '\r\n'.join(lines)
+    return (head if isinstance(head, bytes) else head.encode('latin-1')) + body
+
+
+def _checked(pattern, text, what):
+    # The value itself is not quoted: it may be a secret.
+    if not pattern.match(text):
+        raise UsageError('cannot write a request: the %s has characters that HTTP does not allow there' % what)
+    return text
+
+
+class Head(namedtuple('Head', ['status', 'reason', 'headers'])):
+    """A response begins: `status` (int), `reason` (text) and `headers`, lower-case name -> text.
+
+    Values of a name that came more than once are joined with ``', '``. Equal heads share one dict: do not change it.
+    """
+
+    __slots__ = ()
+
+
+class Body(namedtuple('Body', ['data'])):
+    """Some bytes of the response's body, never none."""
+
+    __slots__ = ()
+
+
+class End(object):
+    """A response is complete."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return 'End()'
+
+    def __eq__(self, other):
+        return isinstance(other, End)
+
+    def __ne__(self, other):
+        return not self == other
+
+    def __hash__(self):
+        return hash(End)
+
+
+_END = End()
+
+
+class ResponseParser(object):
+    """Reads the responses to POST and GET requests, one after the other, from the bytes of one connection.
+
+    `backend` is one of :data:`BACKENDS`; None takes the first of them, the fastest. An error is for good.
+    For one thread at a time.
+    """
+
+    def __init__(self, backend=None):
+        #: The name of the library that decodes chunked bodies.
+        self.backend = BACKENDS[0] if backend is None else backend
+        if self.backend not in BACKENDS:
+            raise UsageError('cannot read HTTP with %r: importable here: %s' % (backend, ', '.join(BACKENDS)))
+        self._begun_head = bytearray()
+        self._read_body = None          # what decodes the body under way; None in a head and between responses
+        self._remembered = {}           # the bytes of a head -> what _read_head() made of them
+        self._failure = None            # the text of the error, once there is one
+
+    @property
+    def error(self):
+        """The :class:`HttpError` that the next call of `feed` or `close` will raise, or None."""
+        return None if self._failure is None else HttpError(self._failure)
+
+    def feed(self, data):
+        """What `data` (bytes) holds, as a list of Head, Body and End in order; interim (1xx) responses are left out.
+
+        Raises :class:`HttpError` as soon as the bytes are not HTTP/1 or a head is above :data:`MAX_HEAD`, and from
+        then on at every call. What was read in `data` before the error is returned first; then the next call
+        raises, and `error` tells of it at once.
+        """
+        if self._failure is not None:
+            raise HttpError(self._failure)
+        events = []
+        try:
+            self._advance(data, events.append)
+        except HttpError as error:
+            self._failure = str(error)
+            if not events:
+                raise
+        return events
+
+    def close(self):
+        """To be called when no more bytes will come: a list, [End()] if that is how the body ends, else empty.
+
+        Raises :class:`HttpError` if they ended inside a response, and if there was an error before.
+        """
+        if self._failure is None and self._begun_head:
+            self._failure = 'cannot read HTTP: the connection ended inside a head: %s' % excerpt(bytes(self._begun_head))
+        elif self._failure is None and self._read_body is not None:
+            if self._read_body is _until_close:
+                self._read_body = None
+                return [_END]
+            self._failure = 'cannot read HTTP: the connection ended inside the body of a response'
+        if self._failure is not None:
+            raise HttpError(self._failure)
+        return []
+
+    def _advance(self, data, emit):
+        if self._read_body is None and self._begun_head:
+            data = self._join_head(data)
+        position = 0
+        while position < len(data):
+            if self._read_body is None:
+                position = self._advance_head(data, position, emit)
+                continue
+            body, position = self._read_body(data, position)
+            if body:
+                emit(Body(body))
+            if position >= 0:
+                self._read_body = None
+                emit(_END)
+            else:
+                return
+
+    def _join_head(self, data):
+        """Adds `data` to the head under way; b'' as long as it is not whole, else all bytes since its first."""
+        begun = self._begun_head
+        searched = max(0, len(begun) - len(_BLANK_LINE) + 1)
+        begun += data
+        if begun.find(_BLANK_LINE, searched) < 0:
+            _check_begun_head(begun)
+            return b''
+        self._begun_head = bytearray()
+        return bytes(begun)
+
+    def _advance_head(self, data, position, emit):
+        end = data.find(_BLANK_LINE, position)
+        if end < 0:
+            self._begun_head += data[position:]
+            _check_begun_head(self._begun_head)
+            return len(data)
+        end += len(_BLANK_LINE)
+        raw = data[position:end]
+        head, framing = self._remembered.get(raw) or self._read_head(raw)
+        if head is not None:
+            emit(head)
+            if framing == 0:
+                emit(_END)
+            else:
+                self._read_body = self._body_reader(framing)
+        return end
+
+    def _read_head(self, raw):
+        _check_begun_head(raw)
+        head = _parse_head(raw)
+        if head.status < 200:
+            if head.status == 101:
+                raise HttpError('cannot read HTTP: the peer switches to another protocol, which nobody asked for')
+            read = None, 0
+        else:
+            read = head, _framing(head)
+        if len(raw) <= _REMEMBERED_HEAD_BYTES:
+            if len(self._remembered) >= _REMEMBERED_HEADS:
+                self._remembered.clear()
+            self._remembered[raw] = read
+        return read
+
+    def _body_reader(self, framing):
+        if framing is _CHUNKED:
+            return _CHUNKED_READERS[self.backend]()
+        return _until_close if framing is _UNTIL_CLOSE else _CountedBody(framing)
+
+
+def _check_begun_head(begun):
+    if begun[:len(_BEGINNING)] != _BEGINNING[:len(begun)]:
+        raise HttpError('cannot read HTTP: expected a response of HTTP/1.1, the peer sent %s' % excerpt(bytes(begun)))
+    if len(begun) > MAX_HEAD:
+        raise HttpError('cannot read HTTP: the head of a response has more than the %d bytes that are allowed: %s'
+                        % (MAX_HEAD, excerpt(bytes(begun))))
+
+
+# -- heads ------------------------------------------------------------------------------------------------------------
+
+# h11 reads a response only after a request. Its method decides whether there is a body; POST and GET are alike there.
+_ANY_REQUEST = h11.Request(method='POST', target='/', headers=[('Host', 'localhost'), ('Content-Length', '0')])
+
+
+def _new_h11():
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD + 1)
+    connection.send(_ANY_REQUEST)
+    connection.send(h11.EndOfMessage())
+    return connection
+
+
+def _parse_head(raw):
+    connection = _new_h11()
+    connection.receive_data(raw)
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        raise HttpError('cannot read HTTP: %s, in the head %s' % (error, excerpt(raw)))
+    # A bare line feed twice ends a head for h11 before it does for us.
+    if not isinstance(event, (h11.Response, h11.InformationalResponse)) or connection.trailing_data[0]:
+        raise HttpError('cannot read HTTP: a bare line feed in the head %s' % excerpt(raw))
+    headers = {}
+    for name, value in event.headers:
+        name, value = bytes(name).decode('latin-1'), bytes(value).decode('latin-1')
+        headers[name] = headers[name] + ', ' + value if name in headers else value
+    return Head(event.status_code, bytes(event.reason).decode('latin-1'), headers)
+
+
+_CHUNKED = 'chunked'
+_UNTIL_CLOSE = 'until close'
+
+
+def _framing(head):
+    """How the body ends: its length in bytes, _CHUNKED or _UNTIL_CLOSE."""
+    coding = head.headers.get('transfer-encoding')
+    length = head.headers.get('content-length')
+    if head.status in (204, 304):
+        return 0
+    if coding is not None:
+        if coding.lower() != 'chunked' or length is not None:
+            raise HttpError('cannot read HTTP: expected the Transfer-Encoding chunked and no Content-Length, '
+                            'the peer sent %s and %s' % (excerpt(coding), length))
+        return _CHUNKED
+    if length is None:
+        return _UNTIL_CLOSE
+    if not _CONTENT_LENGTH.match(length):
+        raise HttpError('cannot read HTTP: expected a Content-Length of digits, the peer sent %s' % excerpt(length))
+    return int(length)
+
+
+# -- bodies: called with bytes and where to begin, they return what of the body is there, and where it ended or -1 -----
+
+def _until_close(data, position):
+    return data[position:], -1
+
+
+class _CountedBody(object):
+    """A body that is as long as Content-Length says."""
+
+    def __init__(self, length):
+        self._missing = length
+
+    def __call__(self, data, position):
+        end = position + self._missing
+        if end <= len(data):
+            return data[position:end], end
+        self._missing -= len(data) - position
+        return data[position:], -1
+
+
+# A chunked reader gets a head of its own, as the parsers decode no body without one. A response that closes the
+# connection is one behind which they take no other, so what a parser does not stop at is an error and not lost.
+_CHUNKED_HEAD = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n'
+
+
+class _H11Chunked(object):
+    """A chunked body, decoded by h11."""
+
+    def __init__(self):
+        self._connection = _new_h11()
+        self._connection.receive_data(_CHUNKED_HEAD)
+        self._connection.next_event()
+
+    def __call__(self, data, position):
+        connection = self._connection
+        connection.receive_data(data[position:] if position else data)
+        pieces = []
+        try:
+            event = connection.next_event()
+            while type(event) is h11.Data:
+                pieces.append(event.data)
+                event = connection.next_event()
+        except h11.RemoteProtocolError as error:
+            raise HttpError('cannot read HTTP: %s, in a chunked body' % error)
+        end = -1
+        if type(event) is h11.EndOfMessage:
+            end = len(data) - len(connection.trailing_data[0])
+        return bytes(bytearray().join(pieces)), end
+
+
+_CHUNKED_READERS = {'h11': _H11Chunked}
+
+#: The parsers that can be imported here, the fastest first.
+BACKENDS = tuple(name for name in ('httptools', 'http-parser', 'h11') if name in _CHUNKED_READERS)

@@ -1,0 +1,101 @@
+"""JSON in bytes <-> dict or addict.Dict (PROTOCOL 1.4)."""
+from __future__ import absolute_import, division, print_function
+
+import json
+from functools import partial
+
+import addict
+import six
+
+from ..errors import MessageError, UsageError, excerpt
+
+__all__ = ['Dict', 'dumps', 'loads']
+
+
+class _DictType(type):
+    """Called by a program, ``Dict(...)`` is made as addict does it; :func:`loads` goes past this."""
+
+    def __call__(cls, *args, **kwargs):
+        new = cls.__new__(cls)
+        addict.Dict.__init__(new, *args, **kwargs)
+        return new
+
+
+class Dict(six.with_metaclass(_DictType, addict.Dict)):
+    """An :class:`addict.Dict` in every respect, which :func:`loads` makes ten times faster.
+
+    addict copies and converts a tree from its root, in Python. Here the parser makes each object a Dict when it is
+    complete, and its members are Dicts by then; so its initialiser is the C one of dict, which converts nothing.
+    """
+
+    # The slot of the type points straight to C where the class body holds dict's own wrapper.
+    __init__ = dict.__init__
+
+
+# What addict's initialiser sets in each instance and its methods look up. A plain assignment would mangle the name.
+setattr(Dict, '__frozen', False)
+
+_plain_decoder = json.JSONDecoder()
+_addict_decoder = json.JSONDecoder(object_hook=partial(type.__call__, Dict))
+_encoder = json.JSONEncoder(separators=(',', ':'), allow_nan=False)
+
+
+def loads(data, use_addict=False):
+    """The message that `data` (bytes) holds, as dict or, all the way down, as :class:`Dict`.
+
+    Raises :class:`MessageError` if `data` is not UTF-8, not JSON, or not an object.
+    """
+    decoder = _addict_decoder if use_addict else _plain_decoder
+    try:
+        text = data.decode('utf-8')
+        message = _decode(decoder, text)
+    except (ValueError, RuntimeError) as error:         # RuntimeError: nested too deep (a RecursionError from 3.5 on)
+        raise MessageError('cannot read a message: %s, in %s' % (error, excerpt(data)))
+    if not isinstance(message, dict):
+        raise MessageError('cannot read a message: expected a JSON object, the peer sent %s' % excerpt(data))
+    return message
+
+
+def _decode(decoder, text):
+    # raw_decode() saves the two searches for white space that decode() makes; Mesos sends none.
+    if text[:1] == '{':
+        message, end = decoder.raw_decode(text)
+        if end == len(text):
+            return message
+    return decoder.decode(text)
+
+
+def dumps(message):
+    """`message` (dicts, addict's too, lists, text, numbers) as compact JSON in ASCII bytes.
+
+    An infinite float becomes the text that Mesos reads as one, ``"Infinity"`` or ``"-Infinity"``. Raises
+    :class:`UsageError` for NaN and for everything else that JSON cannot carry.
+    """
+    try:
+        return _encode(message)
+    except ValueError:
+        infinite = float('inf')
+        try:
+            return _encode(_replace(message, {infinite: 'Infinity', -infinite: '-Infinity'}))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise _unusable(error)
+    except (TypeError, RuntimeError) as error:
+        raise _unusable(error)
+
+
+def _encode(message):
+    return _encoder.encode(message).encode('ascii')
+
+
+def _unusable(error):
+    return UsageError('cannot write a message as JSON: %s' % (error,))
+
+
+def _replace(value, replacements):
+    if isinstance(value, dict):
+        return {key: _replace(value[key], replacements) for key in value}
+    if isinstance(value, (list, tuple)):
+        return [_replace(item, replacements) for item in value]
+    if isinstance(value, float):
+        return replacements.get(value, value)
+    return value

@@ -19,9 +19,9 @@ try:
 except ImportError:
     httptools = None
 try:
-    from http_parser.parser import HttpParser as _HttpParser
+    from http_parser import parser as http_parser
 except ImportError:         # it cannot be built from Python 3.11 on
-    _HttpParser = None
+    http_parser = None
 
 __all__ = ['BACKENDS', 'MAX_HEAD', 'Body', 'End', 'Head', 'ResponseParser', 'request']
 
@@ -337,7 +337,94 @@ class _H11Chunked(object):
         return bytes(bytearray().join(pieces)), end
 
 
+class _CutChunked(object):
+    """A chunked body, decoded by a parser that does not tell where the body ended in what it was fed.
+
+    As a body ends in a blank line, the parser is fed up to each of them and then asked whether that was the end.
+    `_decode(data)` returns what of the body is in `data`, or raises HttpError; `_is_complete()` is the question.
+    """
+
+    def __init__(self):
+        self._tail = b''        # the last bytes of before, in which a blank line may have begun
+
+    def __call__(self, data, position):
+        decoded = []
+        for cut in _after_blank_lines(self._tail, data, position):
+            decoded.append(self._decode(data[position:cut]))
+            position = cut
+            if self._is_complete():
+                return b''.join(decoded), position
+        rest = data[position:]
+        self._tail = (self._tail + rest)[-3:] if len(rest) < 3 else rest[-3:]
+        decoded.append(self._decode(rest))
+        return b''.join(decoded), -1
+
+
+def _after_blank_lines(tail, data, position):
+    """Where in `data`, from `position` on, a blank line is complete; it may have begun in the `tail` of before."""
+    seam = tail + data[position:position + 3]
+    at = seam.find(_BLANK_LINE)
+    while at >= 0:
+        yield position + at + len(_BLANK_LINE) - len(tail)
+        at = seam.find(_BLANK_LINE, at + 1)
+    at = data.find(_BLANK_LINE, position)
+    while at >= 0:
+        yield at + len(_BLANK_LINE)
+        at = data.find(_BLANK_LINE, at + 1)
+
+
+class _HttptoolsChunked(_CutChunked):
+    """A chunked body, decoded by httptools."""
+
+    def __init__(self):
+        super(_HttptoolsChunked, self).__init__()
+        self._pieces = []
+        self._completions = []
+        # httptools looks its callbacks up in the object it is given, once, when it is made.
+        self.on_body = self._pieces.append
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.feed_data(_CHUNKED_HEAD)
+
+    def on_message_complete(self):
+        self._completions.append(None)
+
+    def _decode(self, data):
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            raise HttpError('cannot read HTTP: %s, in a chunked body' % error)
+        body = b''.join(self._pieces)
+        del self._pieces[:]
+        return body
+
+    def _is_complete(self):
+        return bool(self._completions)
+
+
+class _HttpParserChunked(_CutChunked):
+    """A chunked body, decoded by http-parser."""
+
+    def __init__(self):
+        super(_HttpParserChunked, self).__init__()
+        self._parser = http_parser.HttpParser(1)        # 1: of responses
+        self._parser.execute(_CHUNKED_HEAD, len(_CHUNKED_HEAD))
+
+    def _decode(self, data):
+        # To execute nothing would tell the parser that the connection ended.
+        if data and self._parser.execute(data, len(data)) != len(data):
+            description = http_parser.get_errno_description(self._parser.get_errno())
+            raise HttpError('cannot read HTTP: %s, in a chunked body' % description.decode('ascii'))
+        return self._parser.recv_body()
+
+    def _is_complete(self):
+        return self._parser.is_message_complete()
+
+
 _CHUNKED_READERS = {'h11': _H11Chunked}
+if httptools is not None:
+    _CHUNKED_READERS['httptools'] = _HttptoolsChunked
+if http_parser is not None:
+    _CHUNKED_READERS['http-parser'] = _HttpParserChunked
 
 #: The parsers that can be imported here, the fastest first.
 BACKENDS = tuple(name for name in ('httptools', 'http-parser', 'h11') if name in _CHUNKED_READERS)

@@ -1,0 +1,13 @@
+"""Helpers for people who test a framework: a scripted master and agent, a TCP proxy with faults, leak checks.
+
+``pytest_plugins = ['pymesos.testing.plugin']`` in a ``conftest.py`` makes fixtures of them.
+"""
+from __future__ import absolute_import, division, print_function
+
+from .http_server import Answer, Request
+from .master import ScriptedMaster
+from .scripted import Recorded
+from .stream import Stream
+from .waiting import wait_until
+
+__all__ = ['Answer', 'Recorded', 'Request', 'ScriptedMaster', 'Stream', 'wait_until']

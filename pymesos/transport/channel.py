@@ -1,0 +1,299 @@
+"""The connection beside the stream: calls go out in order, pipelined, and each gets its answer or its error."""
+from __future__ import absolute_import, division, print_function
+
+import errno
+import logging
+import ssl
+from collections import deque
+
+from .._compat import monotonic, socket_errors
+from ..errors import CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, TimedOut, excerpt
+from ..utils import redirected_address
+from ..wire import httpmsg
+from .dial import Dial, close_socket
+from .loop import READ, WRITE
+from .stream import read_some
+
+__all__ = ['Call', 'Channel']
+
+#: How often one call follows a redirect.
+MOST_HOPS = 5
+
+#: How much of an answer's body is read before the peer is taken for mad.
+LONGEST_ANSWER = 64 * 1024 * 1024
+
+#: Calls that may be sent again when the connection broke before their answer: doing them twice is doing them once.
+#: An ACCEPT is not among them: the second would end tasks that the first has launched.
+REPEATABLE = frozenset([
+    'ACKNOWLEDGE', 'ACKNOWLEDGE_OPERATION_STATUS', 'DECLINE', 'HEARTBEAT', 'KILL', 'RECONCILE',
+    'RECONCILE_OPERATIONS', 'REQUEST', 'REVIVE', 'SUPPRESS', 'UPDATE', 'UPDATE_FRAMEWORK'])
+
+_NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_RETRY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
+
+logger = logging.getLogger(__name__)
+
+
+class Call(object):
+    """A call under way.
+
+    `kind` is its type, `target` the path, `headers` a list of pairs without Host and Content-Length, `body` bytes.
+    `finished(body, error)` is called once, on the loop's thread: with the answer's bytes, or None and the error.
+    """
+
+    __slots__ = ('kind', 'method', 'target', 'headers', 'body', 'finished', 'deadline', 'hops', 'tries', 'status',
+                 'location', 'answer')
+
+    def __init__(self, kind, target, headers, body, finished, method='POST'):
+        self.kind = kind
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.finished = finished
+        self.deadline = None
+        self.hops = 0
+        self.tries = 0
+        self.begin()
+
+    def begin(self):
+        """Forget what was read of an answer."""
+        self.status = None
+        self.location = None
+        self.answer = []
+
+
+class Channel(object):
+    """Sends calls to one address over one connection, opened when needed and again when the peer closed it.
+
+    `timeout` is the seconds that a call may take from :meth:`submit` to its answer. All methods belong to the loop's
+    thread.
+    """
+
+    def __init__(self, loop, address, dial_timeout, timeout, tls_context):
+        self._loop = loop
+        self._address = address
+        self._dial_timeout = dial_timeout
+        self._timeout = timeout
+        self._tls_context = tls_context
+        self._waiting = deque()         # not written yet
+        self._sent = deque()            # written, in the order in which the answers will come
+        self._out = b''
+        self._sock = None
+        self._dial = None
+        self._parser = None
+        self._timer = None
+        self._is_last = False           # the answer at hand announced that the peer will close
+        self._is_flush_posted = False
+        self._is_closed = False
+
+    def submit(self, call):
+        """Send `call`; what becomes of it is told to ``call.finished``."""
+        if call.deadline is None:
+            call.deadline = monotonic() + self._timeout
+        self._waiting.append(call)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._timeout, self._check_deadline)
+        if not self._is_flush_posted:
+            # Calls that are submitted in one turn of the loop leave in one write.
+            self._is_flush_posted = True
+            self._loop.post(self._flush_posted)
+
+    def close(self, error):
+        """Close the connection; every call under way ends with `error`."""
+        self._is_closed = True
+        self._disconnect()
+        if self._timer is not None:
+            self._timer.cancel()
+        calls = list(self._sent) + list(self._waiting)
+        self._sent.clear()
+        self._waiting.clear()
+        for call in calls:
+            call.finished(None, error)
+
+    # ---- the connection
+
+    def _flush_posted(self):
+        self._is_flush_posted = False
+        if self._is_closed:
+            return
+        if self._sock is not None:
+            self._flush()
+        elif self._dial is None and self._waiting:
+            self._dial = Dial(self._loop, self._address, self._dial_timeout, self._connected, self._dial_failed,
+                              self._tls_context)
+
+    def _connected(self, sock):
+        self._dial = None
+        self._sock = sock
+        self._parser = httpmsg.ResponseParser()
+        self._flush()
+
+    def _dial_failed(self, error):
+        self._dial = None
+        self._fail(list(self._sent) + list(self._waiting), error)
+
+    def _disconnect(self):
+        if self._dial is not None:
+            self._dial.cancel()
+            self._dial = None
+        if self._sock is not None:
+            self._loop.unwatch(self._sock)
+            close_socket(self._sock)
+            self._sock = None
+        self._out = b''
+
+    def _flush(self):
+        if self._waiting:
+            requests = [self._out] if self._out else []
+            while self._waiting:
+                call = self._waiting.popleft()
+                call.tries += 1
+                call.begin()
+                self._sent.append(call)
+                requests.append(httpmsg.request(
+                    call.method, call.target, [('Host', self._address.netloc)] + call.headers, call.body))
+            self._out = b''.join(requests)
+        try:
+            sent = self._sock.send(self._out) if self._out else 0
+        except _NOT_NOW:
+            sent = 0
+        except socket_errors as error:
+            if error.errno not in _RETRY:
+                self._lose(error)
+                return
+            sent = 0
+        self._out = self._out[sent:]
+        self._loop.watch(self._sock, READ | WRITE if self._out else READ, self._ready)
+
+    def _ready(self, ready):
+        if ready & READ:
+            self._read()
+        if ready & WRITE and self._sock is not None:
+            self._flush()
+
+    def _read(self):
+        try:
+            data = read_some(self._sock)
+        except socket_errors as error:
+            self._lose(error)
+            return
+        if data is None:
+            return
+        sock = self._sock
+        try:
+            parts = self._parser.feed(data) if data else self._parser.close()
+            for part in parts:
+                if self._sock is not sock:      # the last answer closed the connection
+                    return
+                self._take(part)
+        except ProtocolError as error:
+            self._disconnect()
+            self._fail(list(self._sent), error)
+            self._flush_posted()
+            return
+        if self._sock is sock and not data:
+            self._lose('the peer closed it')
+        elif self._sock is sock and getattr(sock, 'pending', None) is not None and sock.pending():
+            self._loop.post(self._read_again, sock)
+
+    def _read_again(self, sock):
+        if self._sock is sock:
+            self._read()
+
+    # ---- answers
+
+    def _take(self, part):
+        if not self._sent:
+            raise HttpError('%s answered a call that was not made' % self._address)
+        call = self._sent[0]
+        if isinstance(part, httpmsg.Head):
+            call.status = part.status
+            call.location = part.headers.get('location')
+            self._is_last = 'close' in part.headers.get('connection', '').lower()
+        elif isinstance(part, httpmsg.Body):
+            call.answer.append(part.data)
+            if sum(map(len, call.answer)) > LONGEST_ANSWER:
+                raise HttpError('%s answered %s with more than %d bytes' % (self._address, call.kind, LONGEST_ANSWER))
+        else:
+            self._sent.popleft()
+            if self._is_last:
+                self._reopen()
+            self._settle(call, b''.join(call.answer))
+
+    def _settle(self, call, body):
+        if 200 <= call.status < 300:
+            call.finished(body, None)
+        elif call.status in (307, 308) and call.location:
+            self._redirect(call)
+        else:
+            text = body.decode('utf-8', 'replace')
+            call.finished(None, CallRejected(
+                'Failed to send %s to %s: HTTP status %d: %s' % (call.kind, self._address, call.status, excerpt(text)),
+                call.status, text, call.kind, str(self._address)))
+
+    def _redirect(self, call):
+        """Send a call again to where the peer points, with our scheme; the calls after it go there, too."""
+        call.hops += 1
+        if call.hops > MOST_HOPS:
+            call.finished(None, CallRejected(
+                'Failed to send %s: redirected %d times, at last by %s to %r'
+                % (call.kind, call.hops, self._address, call.location), call.status, '', call.kind, str(self._address)))
+            return
+        try:
+            address = redirected_address(call.location, self._address)
+        except MesosError as error:
+            call.finished(None, error)
+            return
+        logger.info('%s sent %s on to %s', self._address, call.kind, address)
+        self._address = address
+        # What was sent after it will be redirected as well: all go again, in their order.
+        self._waiting.extendleft(reversed([call] + list(self._sent)))
+        self._sent.clear()
+        self._disconnect()
+        self._flush_posted()
+
+    def _reopen(self):
+        """The peer answers nothing more on this connection, and so has not done what it has not answered."""
+        self._disconnect()
+        self._waiting.extendleft(reversed(self._sent))
+        self._sent.clear()
+        self._flush_posted()
+
+    # ---- trouble
+
+    def _lose(self, reason):
+        """The connection broke: what may be repeated once is, for the rest the caller has to decide."""
+        self._disconnect()
+        calls = list(self._sent)
+        self._sent.clear()
+        repeated = [call for call in calls if call.kind in REPEATABLE and call.tries < 2]
+        self._waiting.extendleft(reversed(repeated))
+        for call in calls:
+            if call not in repeated:
+                call.finished(None, ConnectionLost(
+                    'lost the connection to %s before it answered %s: %s' % (self._address, call.kind, reason),
+                    str(self._address), getattr(reason, 'errno', None)))
+        self._flush_posted()
+
+    def _fail(self, calls, error):
+        """End `calls`, a part of those under way, with `error`."""
+        for call in calls:
+            (self._sent if call in self._sent else self._waiting).remove(call)
+        for call in calls:
+            call.finished(None, error)
+
+    def _check_deadline(self):
+        """One timer serves all calls: they time out in the order in which they were submitted."""
+        self._timer = None
+        now = monotonic()
+        late = [call for call in list(self._sent) + list(self._waiting) if call.deadline <= now]
+        if late:
+            kinds = ', '.join(sorted(set(call.kind for call in late)))
+            self._fail(late, TimedOut('%s did not answer %s within %g seconds' % (self._address, kinds, self._timeout),
+                                      str(self._address), errno.ETIMEDOUT))
+            # Answers come in order: while the first is missing there is no other, and only a new connection helps.
+            self._lose('an earlier call got no answer')
+        left = [call.deadline for call in list(self._sent) + list(self._waiting)]
+        if left and self._timer is None:
+            self._timer = self._loop.call_later(max(0.0, min(left) - now), self._check_deadline)

@@ -1,0 +1,298 @@
+"""Carries out what a session orders, from one start of a driver to its end."""
+from __future__ import absolute_import, division, print_function
+
+import logging
+import math
+import threading
+
+from ..errors import CallRejected, ConnectionLost, MesosError, Stopped, SubscriptionEnded
+from ..utils import redirected_address
+from ..wire.session import ENDED, LEAVING, SUBSCRIBED, WAITING, Session, classify_status
+from .channel import Channel
+from .dial import Dial
+from .loop import Loop
+from .stream import Stream
+
+__all__ = ['Engine', 'Settings']
+
+#: A subscription is lost after this many announced heartbeat intervals of silence (PROTOCOL 2.3).
+MISSED_HEARTBEATS = 5
+
+#: How long a stop waits for the answer to TEARDOWN before it hangs up all the same, in seconds.
+LEAVE_TIMEOUT = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+class Settings(object):
+    """What an engine needs to know; times in seconds, sizes in bytes.
+
+    `backoff` and `terms` go to the session; `dial_timeout` is for one connection, `call_timeout` for one call;
+    `max_record` the ceiling of one event; `heartbeat` the interval that is assumed when none is announced (None: no
+    watch); `use_addict` the kind of the events' dicts; `tls_context` for https.
+    """
+
+    def __init__(self, backoff, terms, dial_timeout, call_timeout, max_record, heartbeat, use_addict, tls_context):
+        self.backoff = backoff
+        self.terms = terms
+        self.dial_timeout = dial_timeout
+        self.call_timeout = call_timeout
+        self.max_record = max_record
+        self.heartbeat = heartbeat
+        self.use_addict = use_addict
+        self.tls_context = tls_context
+
+
+class Engine(object):
+    """The loop's thread of one life of a driver.
+
+    `host` is the driver's side; its methods are called on the loop's thread:
+
+    - ``preamble_for(address)``: bytes of a request to ask before SUBSCRIBE, or None; ``preamble_answered(head, body)``
+    - ``request_for(address)``: bytes of the SUBSCRIBE request
+    - ``stream_opened(head)``: the answer to SUBSCRIBE was 200
+    - ``was_subscribed(event)``: the SUBSCRIBED event came; the channel is ready
+    - ``deliver(events)``: a list of (event, size); whether there is room for more
+    - ``was_lost()``: a subscription ended, for whatever reason
+    - ``farewell()``: the call to send before leaving, or None
+    - ``failed(error)``: the engine gives up, with a MesosError
+    - ``ended()``: the last word, whatever came before
+    """
+
+    def __init__(self, host, name, settings):
+        self.loop = Loop()
+        self.session = Session(settings.backoff, settings.terms)
+        self.channel = None
+        self._host = host
+        self._settings = settings
+        self._detector = None
+        self._dial = None
+        self._stream = None
+        self._timers = {}
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name=name)
+        self._thread.daemon = True
+        self._do = {'dial': self._do_dial, 'subscribe': self._do_subscribe, 'hang_up': self._do_hang_up,
+                    'arm': self._do_arm, 'disarm': self._do_disarm, 'tell_loss': host.was_lost,
+                    'leave': self._do_leave, 'fail': self._do_fail, 'quit': self._do_quit}
+
+    # ---- from any thread
+
+    def start(self, detector):
+        """Start the thread, and on it `detector`, whose listener is :meth:`lead`."""
+        self._detector = detector
+        self.loop.post(self._tell, 'started')
+        self._thread.start()
+
+    def stop(self, leaves):
+        """End: `leaves` says whether to say farewell first. Takes no lock; a signal handler may call it."""
+        self.loop.post(self._tell, 'left' if leaves else 'stopped')
+
+    def lead(self, candidates):
+        """Take the addresses of who may lead, () for nobody."""
+        self.loop.post(self._tell, *(('led', tuple(candidates)) if candidates else ('unled',)))
+
+    def submit(self, call):
+        """Send a :class:`pymesos.transport.channel.Call` on the subscription's channel."""
+        self.loop.post(self._submit, call, dropped=lambda: call.finished(
+            None, Stopped('the driver was stopped before %s was sent' % call.kind)))
+
+    def crash(self, error):
+        """End with `error`: the driver cannot go on."""
+        self.loop.post(self._tell, 'crashed', error)
+
+    def resume(self):
+        """Read on after ``deliver`` had said that there was no room."""
+        self.loop.post(self._resume)
+
+    def is_current_thread(self):
+        """Whether the caller runs on the loop's thread."""
+        return threading.current_thread() is self._thread
+
+    # ---- the thread
+
+    def _run(self):
+        try:
+            self.loop.run()
+        except MesosError as error:
+            self._host.failed(error)
+        except Exception as error:      # a fault of ours must not leave waiting threads behind
+            logger.exception('the event loop failed')
+            self._host.failed(MesosError('the event loop failed: %s' % error))
+        finally:
+            self._do_hang_up()
+            self._detector.stop()
+            self._host.ended()
+
+    def _tell(self, stimulus, fact=None):
+        before = self.session.state
+        self._is_stopping = self._is_stopping or stimulus in ('stopped', 'left')
+        orders = self.session.handle(stimulus, fact)
+        if self.session.state != before:
+            logger.debug('%s: %s -> %s', stimulus, before, self.session.state)
+        for order in orders:
+            self._do[order.name](*order.args)
+        if stimulus == 'started' and self.session.state != ENDED:
+            self._detector.start()
+
+    def _submit(self, call):
+        if self.channel is None:
+            call.finished(None, self._unanswered('not subscribed any more: %s was not sent' % call.kind))
+        else:
+            self.channel.submit(call)
+
+    def _unanswered(self, text):
+        if self._is_stopping:
+            return Stopped(text)
+        return ConnectionLost(text, str(self.session.address))
+
+    def _resume(self):
+        if self._stream is not None:
+            self._stream.resume()
+
+    # ---- orders
+
+    def _do_arm(self, timer, seconds):
+        self._do_disarm(timer)
+        self._timers[timer] = self.loop.call_later(seconds, self._tell, timer)
+
+    def _do_disarm(self, timer):
+        armed = self._timers.pop(timer, None)
+        if armed is not None:
+            armed.cancel()
+
+    def _do_dial(self, address):
+        self._dial = Dial(self.loop, address, self._settings.dial_timeout, self._dialled, self._dial_failed,
+                          self._settings.tls_context)
+
+    def _do_subscribe(self):
+        address = self.session.address
+        preamble = self._host.preamble_for(address)
+        if preamble is not None:
+            self._stream.ask(preamble, self._preamble_answered)
+        else:
+            self._stream.subscribe(self._host.request_for(address))
+
+    def _do_hang_up(self):
+        if self._dial is not None:
+            self._dial.cancel()
+            self._dial = None
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        if self.channel is not None:
+            channel, self.channel = self.channel, None
+            channel.close(self._unanswered('the subscription ended before the answer came'))
+
+    def _do_leave(self):
+        call = self._host.farewell()
+        if call is None or self.channel is None:
+            self._tell('leave_done')
+            return
+        finished = call.finished
+
+        def left(body, error):
+            finished(body, error)
+            self._tell('leave_done')
+
+        call.finished = left
+        self._timers['leave_done'] = self.loop.call_later(LEAVE_TIMEOUT, self._tell, 'leave_done')
+        self.channel.submit(call)
+
+    def _do_fail(self, error):
+        self._host.failed(error)
+        self.loop.close()
+
+    def _do_quit(self):
+        self.loop.close()
+
+    # ---- what the dial and the stream tell
+
+    def _dialled(self, sock):
+        self._dial = None
+        address = self.session.address
+        self._stream = Stream(self.loop, sock, address, self, self._settings.max_record, self._settings.use_addict)
+        self._tell('dialled')
+
+    def _dial_failed(self, error):
+        self._dial = None
+        self._tell('dial_failed', error)
+        self._log_retry(error)
+
+    def _preamble_answered(self, head, body):
+        self._host.preamble_answered(head, body)
+        if self._stream is not None:
+            self._stream.subscribe(self._host.request_for(self.session.address))
+
+    def stream_answered(self, head):
+        """The head of the answer to SUBSCRIBE."""
+        if head.status == 200:
+            self._host.stream_opened(head)
+            self._tell('accepted')
+
+    def stream_refused(self, head, text):
+        """The whole answer to SUBSCRIBE, which is not a stream."""
+        address = self.session.address
+        stimulus = classify_status(head.status)
+        fact = CallRejected('Failed to subscribe at %s: HTTP status %d: %s' % (address, head.status, text.strip()),
+                            head.status, text, 'SUBSCRIBE', str(address))
+        reason = fact
+        if stimulus == 'redirected':
+            try:
+                fact = redirected_address(head.headers.get('location', ''), address)
+                reason = '%s does not lead, it points to %s' % (address, fact)
+            except MesosError as error:
+                stimulus, reason = 'unavailable', error
+        self._tell(stimulus, fact)
+        self._log_retry(reason)
+
+    def stream_events(self, events):
+        """A batch of events, in order."""
+        start = 0
+        for number, (event, _size) in enumerate(events):
+            kind = event.get('type')
+            if kind == 'SUBSCRIBED' and self.session.state != SUBSCRIBED:
+                self._subscribed(event)
+            elif kind == 'ERROR':
+                # All that came before it, and itself, still reach the callbacks.
+                has_room = self._host.deliver(events[start:number + 1])
+                self._errored(event)
+                return has_room
+        return self._host.deliver(events[start:])
+
+    def stream_ended(self, error):
+        """The stream's socket is closed."""
+        if self.session.state == LEAVING:       # as it should be; the answer to the farewell is still to come
+            return
+        self._tell('lost', error)
+        self._log_retry(error)
+
+    def _subscribed(self, event):
+        address = self.session.address
+        settings = self._settings
+        self.channel = Channel(self.loop, address, settings.dial_timeout, settings.call_timeout, settings.tls_context)
+        interval = _heartbeat_of(event, settings.heartbeat)
+        if interval is not None:
+            self._stream.watch_silence(MISSED_HEARTBEATS * interval)
+        logger.info('subscribed at %s', address)
+        self._tell('subscribed')
+        self._host.was_subscribed(event)
+
+    def _errored(self, event):
+        payload = event.get('error')
+        reason = payload.get('message') if isinstance(payload, dict) else None
+        self._tell('errored', SubscriptionEnded('%s ended the subscription: %s' % (self.session.address, reason), reason))
+
+    def _log_retry(self, reason):
+        if self.session.state == WAITING:
+            logger.warning('%s; trying again in %.1f seconds', reason, self.session.delay)
+
+
+def _heartbeat_of(event, default):
+    """The announced interval in seconds; `default` where there is none that makes sense."""
+    payload = event.get('subscribed')
+    interval = payload.get('heartbeat_interval_seconds') if isinstance(payload, dict) else None
+    is_number = isinstance(interval, (int, float)) and not isinstance(interval, bool)
+    if is_number and not math.isinf(interval) and interval > 0:
+        return interval
+    return default

@@ -1,0 +1,97 @@
+"""The thread that runs the user's callbacks, and the bounded queue before it."""
+from __future__ import absolute_import, division, print_function
+
+import logging
+import sys
+import threading
+from collections import deque
+
+__all__ = ['Mailbox']
+
+logger = logging.getLogger(__name__)
+
+
+class Mailbox(object):
+    """Runs functions one at a time, in the order in which they were put, on a thread of its own.
+
+    `capacity` is in bytes: above it :attr:`is_full`, and once half of it is free again `drained()` is called, on the
+    mailbox's thread. Nothing is refused: who puts looks at :attr:`is_full` first. `raised(exc_info)` is called with
+    what a function raised, on the mailbox's thread. No lock is held while a function runs.
+    """
+
+    def __init__(self, name, capacity, drained, raised):
+        self._capacity = capacity
+        self._drained = drained
+        self._raised = raised
+        self._items = deque()
+        self._size = 0
+        self._is_full = False
+        self._is_closed = False
+        # Guards _size, _is_full and _is_closed; waited on by the thread for work.
+        self._changed = threading.Condition(threading.Lock())
+        self._thread = threading.Thread(target=self._run, name=name)
+        self._thread.daemon = True
+
+    def start(self):
+        self._thread.start()
+
+    @property
+    def is_full(self):
+        """Whether more bytes wait than the capacity."""
+        return self._is_full
+
+    def is_current_thread(self):
+        """Whether the caller runs inside one of the functions."""
+        return threading.current_thread() is self._thread
+
+    def put(self, size, function, *args):
+        """Have `function(*args)` run after all that was put before; `size` is its weight in bytes.
+
+        Returns whether there is room for more. What is put after :meth:`close` is dropped.
+        """
+        with self._changed:
+            if self._is_closed:
+                return True
+            self._items.append((size, function, args))
+            self._size += size
+            self._is_full = self._is_full or self._size > self._capacity
+            self._changed.notify()
+            return not self._is_full
+
+    def discard(self):
+        """Forget all that has not begun to run."""
+        with self._changed:
+            self._items.clear()
+            self._size = 0
+            self._is_full = False
+
+    def close(self):
+        """End the thread after what was put before."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+
+    def _run(self):
+        while True:
+            with self._changed:
+                while not self._items and not self._is_closed:
+                    self._changed.wait()
+                if not self._items:
+                    return
+                size, function, args = self._items.popleft()
+            try:
+                function(*args)
+            except BaseException:       # user code, at the top of a thread: SystemExit counts as an error, too
+                self._raised(sys.exc_info())
+            function = args = None      # what it held may be large
+            if self._release(size):
+                self._drained()
+
+    def _release(self, size):
+        """Give back room; whether that ends a time of being full."""
+        with self._changed:
+            self._size = max(0, self._size - size)
+            if not self._is_full or self._size > self._capacity // 2:
+                return False
+            self._is_full = False
+            return True

@@ -1,0 +1,198 @@
+"""The life of one subscription, as a transition table.
+
+A :class:`Session` is told what happened (a *stimulus*, in the past tense) and answers with what to do (a list of
+*orders*, in the imperative). It owns no socket, clock or thread: seconds are numbers it passes on, and a timer
+that it asks for comes back as a stimulus. All state logic is in :data:`TRANSITIONS`; the documentation's diagram
+is printed from it.
+"""
+from __future__ import absolute_import, division, print_function
+
+from collections import namedtuple
+
+from ..errors import MesosError, TimedOut, UsageError
+
+__all__ = ['Order', 'STATES', 'Session', 'Terms', 'TRANSITIONS', 'classify_status']
+
+# States.
+IDLE = 'IDLE'                   # not started
+DETECTING = 'DETECTING'         # nobody is known to lead
+DIALLING = 'DIALLING'           # a connection is being made
+SUBSCRIBING = 'SUBSCRIBING'     # SUBSCRIBE is sent, the SUBSCRIBED event has not come
+SUBSCRIBED = 'SUBSCRIBED'       # events flow, calls may be sent
+WAITING = 'WAITING'             # the delay before the next try
+LEAVING = 'LEAVING'             # a last call (TEARDOWN) is under way
+ENDED = 'ENDED'                 # nothing will happen any more
+
+STATES = (IDLE, DETECTING, DIALLING, SUBSCRIBING, SUBSCRIBED, WAITING, LEAVING, ENDED)
+
+_TRYING = (DIALLING, SUBSCRIBING, WAITING)
+_ALIVE = (DETECTING,) + _TRYING + (SUBSCRIBED,)
+
+#: (state, stimulus) -> (next state, names of the steps that make the orders, in order).
+#: A pair that is missing here means that the stimulus is late and changes nothing.
+TRANSITIONS = {
+    (IDLE, 'started'): (DETECTING, ('watch_patience',)),
+
+    (DETECTING, 'led'): (DIALLING, ('dial',)),
+    (DIALLING, 'dialled'): (SUBSCRIBING, ('subscribe',)),
+    (DIALLING, 'dial_failed'): (WAITING, ('next_candidate', 'wait')),
+    (SUBSCRIBING, 'accepted'): (SUBSCRIBING, ()),
+    (SUBSCRIBING, 'subscribed'): (SUBSCRIBED, ('settle',)),
+    (SUBSCRIBING, 'redirected'): (WAITING, ('hang_up', 'wait')),
+    (SUBSCRIBING, 'unavailable'): (WAITING, ('hang_up', 'next_candidate', 'wait')),
+    (SUBSCRIBING, 'refused'): (ENDED, ('hang_up', 'fail')),
+    (SUBSCRIBING, 'lost'): (WAITING, ('hang_up', 'next_candidate', 'wait')),
+    (SUBSCRIBING, 'answer_due'): (WAITING, ('hang_up', 'next_candidate', 'wait')),
+    (SUBSCRIBED, 'lost'): (WAITING, ('hang_up', 'tell_loss', 'watch_patience', 'wait')),
+    (SUBSCRIBED, 'settled'): (SUBSCRIBED, ('forget_tries',)),
+    (WAITING, 'retry_due'): (DIALLING, ('dial',)),
+
+    (SUBSCRIBED, 'led'): (DIALLING, ('hang_up', 'tell_loss', 'watch_patience', 'dial')),
+    (SUBSCRIBED, 'unled'): (DETECTING, ('hang_up', 'tell_loss', 'watch_patience')),
+    (SUBSCRIBED, 'stopped'): (ENDED, ('hang_up', 'tell_loss', 'quit')),
+    (SUBSCRIBED, 'left'): (LEAVING, ('leave',)),
+    (SUBSCRIBED, 'errored'): (ENDED, ('hang_up', 'tell_loss', 'fail')),
+    (SUBSCRIBING, 'errored'): (ENDED, ('hang_up', 'fail')),
+    (LEAVING, 'leave_done'): (ENDED, ('hang_up', 'tell_loss', 'quit')),
+    (LEAVING, 'stopped'): (ENDED, ('hang_up', 'tell_loss', 'quit')),
+}
+TRANSITIONS.update({(state, 'led'): (DIALLING, ('hang_up', 'dial')) for state in _TRYING})
+TRANSITIONS.update({(state, 'unled'): (DETECTING, ('hang_up',)) for state in _TRYING})
+TRANSITIONS.update({(state, 'impatient'): (ENDED, ('hang_up', 'fail')) for state in (DETECTING,) + _TRYING})
+TRANSITIONS.update({(state, 'stopped'): (ENDED, ('hang_up', 'quit')) for state in (IDLE, DETECTING) + _TRYING})
+TRANSITIONS.update({(state, 'left'): (ENDED, ('hang_up', 'quit')) for state in (IDLE, DETECTING) + _TRYING})
+TRANSITIONS.update({(state, 'crashed'): (ENDED, ('hang_up', 'fail')) for state in (DETECTING,) + _TRYING})
+TRANSITIONS.update({(state, 'crashed'): (ENDED, ('hang_up', 'tell_loss', 'fail')) for state in (SUBSCRIBED, LEAVING)})
+
+#: What differs for an executor whose framework does not checkpoint: a lost agent ends it.
+TRANSITIONS_WITHOUT_RETURN = dict(TRANSITIONS)
+TRANSITIONS_WITHOUT_RETURN[(SUBSCRIBED, 'lost')] = (ENDED, ('hang_up', 'tell_loss', 'fail'))
+
+#: Statuses that say "later": not recovered, not there yet (PROTOCOL 1.5), overloaded.
+_LATER = frozenset([404, 408, 425, 429, 500, 502, 503, 504])
+_ELSEWHERE = frozenset([307, 308])
+
+Order = namedtuple('Order', ['name', 'args'])
+
+
+class Terms(namedtuple('Terms', ['answer', 'patience', 'settled', 'returns'])):
+    """The numbers of a session.
+
+    `answer`: seconds from a connection to the SUBSCRIBED event. `patience`: seconds without a subscription after
+    which the session gives up (None: never). `settled`: seconds that a subscription must last before the next
+    loss is again followed by a try at once. `returns`: whether a loss is followed by new tries at all.
+    """
+
+    __slots__ = ()
+
+
+def classify_status(status):
+    """The stimulus that the status of the answer to SUBSCRIBE stands for."""
+    if status == 200:
+        return 'accepted'
+    if status in _ELSEWHERE:
+        return 'redirected'
+    return 'unavailable' if status in _LATER else 'refused'
+
+
+class Session(object):
+    """One subscription from start to end.
+
+    `backoff.delay(attempt)` gives the seconds before try number `attempt` (from 0) after a loss.
+
+    Orders: ``dial(address)``, ``subscribe()``, ``hang_up()``, ``arm(timer, seconds)``, ``disarm(timer)``,
+    ``tell_loss()``, ``leave()``, ``fail(error)``, ``quit()``. Timers come back as the stimuli ``answer_due``,
+    ``retry_due``, ``impatient``, ``settled``.
+    """
+
+    def __init__(self, backoff, terms):
+        self.state = IDLE
+        self.attempt = 0
+        self.address = None
+        self.delay = 0.0
+        self._backoff = backoff
+        self._terms = terms
+        self._table = TRANSITIONS if terms.returns else TRANSITIONS_WITHOUT_RETURN
+        self._candidates = ()
+        self._position = 0
+        self._detour = None
+        self._steps = {
+            'dial': self._dial, 'subscribe': self._subscribe, 'wait': self._wait, 'settle': self._settle,
+            'hang_up': self._hang_up, 'next_candidate': self._next_candidate, 'forget_tries': self._forget_tries,
+            'watch_patience': self._watch_patience, 'fail': self._fail,
+        }
+
+    @property
+    def is_subscribed(self):
+        return self.state == SUBSCRIBED
+
+    def handle(self, stimulus, fact=None):
+        """Take in a stimulus; the list of orders that follow, empty if the stimulus came too late to matter.
+
+        `fact` is the tuple of candidates for ``led``, the new address for ``redirected``, and the exception for
+        ``refused``, ``errored``, ``crashed`` and ``lost``.
+        """
+        if stimulus == 'led':
+            if self._keeps_leader(fact):
+                return []
+            self._candidates, self._position, self._detour = tuple(fact), 0, None
+        elif stimulus == 'redirected':
+            self._detour = fact
+        elif stimulus == 'unled':
+            self._candidates, self._detour = (), None
+        found = self._table.get((self.state, stimulus))
+        if found is None:
+            return []
+        state, steps = found
+        self.state = state
+        orders = []
+        for step in steps:
+            make = self._steps.get(step)
+            orders.extend([Order(step, ())] if make is None else make(fact))
+        return orders
+
+    def _keeps_leader(self, candidates):
+        """Whether news of a leader is no news: the one in use is still a candidate."""
+        return self.state in _TRYING + (SUBSCRIBED,) and self.address in candidates and self._detour is None
+
+    def _dial(self, _):
+        if self._detour is not None:
+            self.address, self._detour = self._detour, None
+        else:
+            self.address = self._candidates[self._position % len(self._candidates)]
+        return [Order('dial', (self.address,))]
+
+    def _subscribe(self, _):
+        return [Order('arm', ('answer_due', self._terms.answer)), Order('subscribe', ())]
+
+    def _settle(self, _):
+        return [Order('disarm', ('answer_due',)), Order('disarm', ('impatient',)),
+                Order('arm', ('settled', self._terms.settled))]
+
+    def _hang_up(self, _):
+        return [Order('disarm', (timer,)) for timer in ('answer_due', 'retry_due', 'settled')] + [Order('hang_up', ())]
+
+    def _next_candidate(self, _):
+        self._position += 1
+        return []
+
+    def _wait(self, _):
+        self.delay = self._backoff.delay(self.attempt)
+        self.attempt += 1
+        return [Order('arm', ('retry_due', self.delay))]
+
+    def _forget_tries(self, _):
+        self.attempt = 0
+        return []
+
+    def _watch_patience(self, _):
+        if self._terms.patience is None:
+            return []
+        return [Order('arm', ('impatient', self._terms.patience))]
+
+    def _fail(self, fact):
+        if fact is None:
+            fact = TimedOut('gave up: no subscription for %g seconds' % self._terms.patience, str(self.address))
+        if not isinstance(fact, MesosError):
+            raise UsageError('a session ends with a MesosError, not with %r' % (fact,))
+        return [Order('fail', (fact,))]

@@ -5,10 +5,12 @@ import re
 from binascii import a2b_base64, b2a_base64
 from collections import namedtuple
 
-from .errors import InvalidAddress, UsageError
+import six
 
-__all__ = ['Address', 'DAY', 'MASTER_PORT', 'decode_data', 'encode_data', 'parse_address', 'parse_duration',
-           'redirected_address']
+from .errors import InvalidAddress, UsageError, excerpt
+
+__all__ = ['Address', 'DAY', 'MASTER_PORT', 'decode_data', 'encode_data', 'hide_secret', 'parse_address',
+           'parse_duration', 'redirected_address']
 
 #: A day in seconds.
 DAY = 86400
@@ -127,7 +129,10 @@ def redirected_address(location, current):
     TLS. Raises :class:`InvalidAddress`.
     """
     scheme = 'https' if current.is_tls else 'http'
-    return parse_address(location, scheme=scheme)._replace(scheme=scheme)
+    address = parse_address(location, scheme=scheme)
+    if address.scheme == 'unix':
+        raise _invalid(location, 'a redirect cannot lead to a domain socket')
+    return address._replace(scheme=scheme)
 
 
 def _invalid(text, why):

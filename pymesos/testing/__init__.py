@@ -6,8 +6,9 @@ from __future__ import absolute_import, division, print_function
 
 from .http_server import Answer, Request
 from .master import ScriptedMaster
+from .proxy import FaultProxy
 from .scripted import Recorded
 from .stream import Stream
 from .waiting import wait_until
 
-__all__ = ['Answer', 'Recorded', 'Request', 'ScriptedMaster', 'Stream', 'wait_until']
+__all__ = ['Answer', 'FaultProxy', 'Recorded', 'Request', 'ScriptedMaster', 'Stream', 'wait_until']

@@ -145,7 +145,7 @@ class HttpConnection(object):
             must_order = not self._is_ordered
             self._is_ordered = True
         if must_order:
-            self.server.order(self.flush)
+            self.server.loop.order(self.flush)
         return True
 
     # -- the server's thread ----------------------------------------------------------------------------
@@ -212,7 +212,7 @@ class HttpConnection(object):
         if not self.is_open:
             return
         self.is_open = False
-        self.server.watch(self, self._events, 0)
+        self.server.loop.watch(self.sock, self._events, 0, None)
         self.server.forget(self)
         self.sock.close()
 
@@ -334,7 +334,7 @@ class HttpConnection(object):
     def _watch(self):
         events = (0 if self._is_peer_done else selectors.EVENT_READ) | (selectors.EVENT_WRITE if self._out else 0)
         if events != self._events:
-            self.server.watch(self, self._events, events)
+            self.server.loop.watch(self.sock, self._events, events, self.ready)
             self._events = events
 
     def _end_if_due(self):
@@ -352,7 +352,7 @@ class HttpConnection(object):
             self.close()
             return
         if must_close:
-            self.server.call_at(monotonic() + LINGER, self.close)
+            self.server.loop.call_at(monotonic() + LINGER, self.close)
 
 
 def _is_blocked(error):

@@ -167,7 +167,7 @@ class ScriptedMaster(ScriptedServer):
                     stream.send_event({'type': 'HEARTBEAT'})
                 self._arm_heartbeat(stream)
 
-        self._server.call_at(monotonic() + self.heartbeat_interval, beat)
+        self._server.loop.call_at(monotonic() + self.heartbeat_interval, beat)
 
 
 def _id_of(message):

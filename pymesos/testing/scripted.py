@@ -228,7 +228,7 @@ class ScriptedServer(object):
 
     def cut_all(self):
         """Cut all connections with RST, those of calls as well."""
-        self._server.carry_out(
+        self._server.loop.carry_out(
             lambda: [connection.reset() for connection in list(self._server.connections.values())])
 
     # -- the script -------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ class ScriptedServer(object):
             hold, self._hold = self._hold, None
         if hold is not None:
             hold[1].set()
-            self._server.order(lambda: [c.flush() for c in list(self._server.connections.values())])
+            self._server.loop.order(lambda: [c.flush() for c in list(self._server.connections.values())])
 
     def delay_answers(self, seconds, type=None):                                # noqa: A002
         """Send each answer to a call of a type (None: all) `seconds` later; 0 ends that."""
@@ -415,7 +415,7 @@ class ScriptedServer(object):
             gate = hold[1]
         elif delay and delayed in (None, call.type):
             gate = threading.Event()
-            self._server.call_at(call.time + delay, lambda: (gate.set(), connection.flush()))
+            self._server.loop.call_at(call.time + delay, lambda: (gate.set(), connection.flush()))
         if answers is not None and answer.opened is None and connection.answered + 1 >= answers:
             return Answer(answer.status, answer.body, answer.headers, close, answer.raw, gate)
         if gate is not None:

@@ -72,7 +72,7 @@ class Stream(object):
         """Send bytes without a chunk's frame, for instance a frame that is broken."""
         if self._is_ended:
             return False
-        if self._connection.unsent > CEILING_BYTES and not self._server.is_own_thread():
+        if self._connection.unsent > CEILING_BYTES and not self._server.loop.is_own_thread():
             wait_until(lambda: self._connection.unsent <= CEILING_BYTES or not self.is_open,
                        message='the peer to read what was sent')
         return self._connection.write(data)
@@ -85,19 +85,19 @@ class Stream(object):
     def end(self):
         """End the body with the zero-length chunk, as Mesos does after an ERROR. The connection stays."""
         if self.is_open:
-            self._server.carry_out(self._finish)
+            self._server.loop.carry_out(self._finish)
 
     def cut(self):
         """Cut the connection with RST, after what was sent and the kernel takes."""
-        self._server.carry_out(self._connection.reset)
+        self._server.loop.carry_out(self._connection.reset)
 
     def close(self):
         """Close the connection with FIN in the midst of the body, as a killed process does."""
-        self._server.carry_out(lambda: self._connection.end('close'))
+        self._server.loop.carry_out(lambda: self._connection.end('close'))
 
     def half_close(self):
         """Send FIN and keep reading: the peer may still send."""
-        self._server.carry_out(lambda: self._connection.end('half'))
+        self._server.loop.carry_out(lambda: self._connection.end('half'))
 
     def await_closed(self, timeout=TIMEOUT):
         """Wait until the connection is gone, by whoever's doing; AssertionError after `timeout` seconds."""

@@ -27,11 +27,11 @@ def version():
 INSTALL = [
     'six>=1.10',
     'addict>=2.1',
-    # Each upper bound is the first release that does not run there. Releases say so themselves, but
-    # pip before 21 stops at the newest one that an index without that data shows.
-    'h11>=0.9,<0.12; python_version < "3"',
-    'h11>=0.9,<0.14; python_version >= "3" and python_version < "3.7"',
-    'h11>=0.9,<1; python_version >= "3.7"',
+    # The newest that runs there. Releases say so themselves, but pip before 21 stops at the newest one that an
+    # index without that data shows; and 0.13 wants more packages before 3.8.
+    'h11>=0.9,<0.12; python_version < "3.6"',
+    'h11>=0.9,<0.13; python_version == "3.6"',
+    'h11>=0.9,<1; python_version > "3.6"',
     'selectors2>=2.0; python_version < "3"',
     'monotonic>=1.5; python_version < "3"',
 ]

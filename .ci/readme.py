@@ -1,0 +1,51 @@
+"""Run the commands of the README's first lines as they stand there, in the environment that is active.
+
+The test command first. The other one wants the address of a master: it gets that of a real Mesos, which is
+started for it.
+"""
+from __future__ import absolute_import, division, print_function
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ADDRESS = '10.0.0.1:5050'
+DEADLINE = 900                  # seconds for one command
+
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'mesos'))
+
+
+def commands():
+    """(the command that runs an example, the command that runs the tests)."""
+    with open(os.path.join(ROOT, 'README.md')) as stream:
+        found = re.findall(r'^    (pip install .*)$|^(pip install .*)$', stream.read(), re.MULTILINE)
+    lines = [indented or plain for indented, plain in found]
+    examples = [line for line in lines if ADDRESS in line]
+    tests = [line for line in lines if 'pytest' in line]
+    if len(examples) != 1 or len(tests) != 1:
+        sys.exit('README.md should have one command with %s and one with pytest: %s' % (ADDRESS, lines))
+    return examples[0], tests[0]
+
+
+def run(command):
+    print('$ ' + command)
+    sys.stdout.flush()
+    start = time.time()
+    status = subprocess.call(['bash', '-ec', command], cwd=ROOT, timeout=DEADLINE)
+    print('-> %d after %d s' % (status, time.time() - start))
+    return status
+
+
+def main():
+    example, tests = commands()
+    status = run(tests)
+    from real_mesos import RealMesos
+    with RealMesos(agents=1) as cluster:
+        return run(example.replace(ADDRESS, cluster.master)) or status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -14,18 +14,18 @@ from six.moves import _thread
 
 from ._compat import is_main_thread, reraise, wait_for
 from .detector import detect
-from .errors import Stopped, SubscriptionEnded, UsageError
+from .errors import MessageError, Stopped, SubscriptionEnded, UsageError
 from .transport.channel import Call
 from .transport.engine import LEAVE_TIMEOUT, Engine, Settings
 from .transport.mailbox import Mailbox
 from .transport.tls import make_context
 from .utils import DAY, parse_address
-from .wire import messages
+from .wire import events, messages
 from .wire.backoff import Backoff
 from .wire.recordio import DEFAULT_MAX_RECORD
 from .wire.session import Terms
 
-__all__ = ['Process']
+__all__ = ['Process', 'dict_in']
 
 #: The longest delay between two tries of a scheduler, in seconds (PROTOCOL 2.3).
 BACKOFF_CAP = 15.0
@@ -86,6 +86,9 @@ class Process(object):
     #: The name of the threads.
     _thread_name = 'pymesos'
 
+    #: The events that are known, see :mod:`pymesos.wire.events`.
+    _events = {}
+
     _returns_after_loss = True
     _heartbeat = DEFAULT_HEARTBEAT
 
@@ -97,6 +100,7 @@ class Process(object):
         self._started = False
         self._timeout = timeout
         self._use_addict = use_addict
+        self._dict_cls = messages.Dict if use_addict else dict
         self._tls = tls
         self._connect_timeout = connect_timeout
         self._call_timeout = call_timeout
@@ -204,7 +208,20 @@ class Process(object):
         return b''
 
     def on_event(self, event):
-        """Take one event, a dict as it came. Callbacks' thread. Looked up on the instance for every event."""
+        """Call the ``on_`` method of the event's type with the event's data.
+
+        `event` is the dict as it came. Callbacks' thread. Looked up on the instance for every event.
+        """
+        try:
+            kind, data = events.read(event, self._events)
+        except MessageError as error:
+            logger.error('ignored an event of %s: %s', self.master, error)
+            return
+        handler = getattr(self, 'on_' + kind.lower(), None) if kind in self._events else None
+        if handler is None:
+            logger.info('ignored an event of the unknown type %r', kind)
+            return
+        handler(data)
 
     def on_close(self):
         """A subscription ended. Callbacks' thread."""
@@ -213,7 +230,7 @@ class Process(object):
         return Backoff(cap=BACKOFF_CAP, random=random.random)
 
     def _patience(self):
-        """Seconds without a subscription after which to give up."""
+        """Seconds after a loss without a new subscription after which to give up."""
         return self._timeout
 
     def _request_headers(self):
@@ -225,6 +242,18 @@ class Process(object):
 
     def _take_exception(self, error):
         """A callback raised `error`. Callbacks' thread."""
+
+    def _call_user(self, target, name, *args):
+        """Call `target.name(driver, *args)`; a callback that is missing counts as empty."""
+        callback = getattr(target, name, None)
+        if callback is not None:
+            callback(self, *args)
+
+    def _as_dict(self, value):
+        """`value` as the user wants dicts; what came over the wire is so already."""
+        if value is None or (isinstance(value, dict) and not isinstance(value, self._dict_cls)):
+            return self._dict_cls(value or {})
+        return value
 
     def _is_own_thread(self):
         mailbox, engine = self._mailbox, self._engine
@@ -248,6 +277,21 @@ class Process(object):
         answer = _Answer(kind, wait and not engine.is_current_thread())
         engine.submit(Call(kind, path, headers, messages.dumps(body), answer.take))
         return answer.get()
+
+    def _submit(self, body, path, headers, finished):
+        """Send a call and wait for nothing: `finished(body, error)` is called on the loop's thread."""
+        self._engine.submit(Call(body['type'], path, headers, messages.dumps(body), finished))
+
+    def _subscription(self):
+        """The number of the current subscription, None while the driver does not run."""
+        engine = self._engine
+        return engine and engine.subscriptions
+
+    def _resubscribe(self, number, error):
+        """Give up subscription `number`, if it is still the current one, because of `error`, and make the next."""
+        engine = self._engine
+        if engine is not None:
+            engine.lose(number, error)
 
     # ---- one life
 
@@ -273,8 +317,8 @@ class Process(object):
 
     def _settings(self):
         needs_tls = self._tls is not None or 'https://' in (self.master_uri or '')
-        terms = Terms(answer=self._call_timeout, patience=self._patience(), settled=BACKOFF_CAP,
-                      returns=self._returns_after_loss)
+        terms = Terms(answer=self._call_timeout, first_patience=self._timeout, patience=self._patience(),
+                      settled=BACKOFF_CAP, returns=self._returns_after_loss)
         return Settings(backoff=self._backoff(), terms=terms, dial_timeout=self._connect_timeout,
                         call_timeout=self._call_timeout, max_record=self._max_record, heartbeat=self._heartbeat,
                         use_addict=self._use_addict, tls_context=make_context(self._tls) if needs_tls else None)
@@ -310,8 +354,8 @@ class Process(object):
         if self.interrupt_main:
             _thread.interrupt_main()
 
-    def _deliver(self, events):
-        for event in events:
+    def _deliver(self, batch):
+        for event in batch:
             if self._is_muted:
                 return
             self.on_event(event)
@@ -339,11 +383,11 @@ class Process(object):
         """See :class:`pymesos.transport.engine.Engine`."""
         self._stream_id = self._opened_id
 
-    def deliver(self, events):
+    def deliver(self, batch):
         """See :class:`pymesos.transport.engine.Engine`."""
-        if not events or self._is_muted:
+        if not batch or self._is_muted:
             return True
-        return self._mailbox.put(sum(size for _event, size in events), self._deliver, [event for event, _ in events])
+        return self._mailbox.put(sum(size for _event, size in batch), self._deliver, [event for event, _ in batch])
 
     def was_lost(self):
         """See :class:`pymesos.transport.engine.Engine`."""
@@ -412,6 +456,12 @@ class _Nobody(object):
 
     def stop(self):
         """Nothing to stop."""
+
+
+def dict_in(message, name):
+    """The object under `name`, {} where a peer sent none or something else."""
+    found = message.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _show(exc_info):

@@ -8,7 +8,7 @@ import six
 from ._compat import getfullargspec
 from .errors import CallRejected, MessageError
 from .interface import SchedulerDriver
-from .process import Process
+from .process import Process, dict_in
 from .transport.channel import Call
 from .utils import DAY, encode_data, parse_address
 from .wire import calls, events, httpmsg, messages
@@ -48,6 +48,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
     """
 
     _thread_name = 'pymesos-scheduler'
+    _events = events.SCHEDULER
 
     def __init__(self, sched, framework, master_uri, use_addict=False, implicit_acknowledgements=True, principal=None,
                  secret=None, failover=False, timeout=DAY, suppressed_roles=None, offer_constraints=None, **options):
@@ -59,7 +60,6 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._failover = failover
         self._suppressed_roles = suppressed_roles
         self._offer_constraints = offer_constraints
-        self._dict_cls = messages.Dict if use_addict else dict
         self._basic_credential = _basic(principal, secret)
         self._assigned_id = None        # known to the loop before registered() has run
         self._version_of = None         # the address whose version was asked for
@@ -256,9 +256,9 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
     def was_subscribed(self, event):
         """Take the framework's id and the master's version before any callback runs."""
         super(MesosSchedulerDriver, self).was_subscribed(event)
-        subscribed = _dict_in(event, 'subscribed')
-        self._assigned_id = _dict_in(subscribed, 'framework_id').get('value') or self._assigned_id
-        version = _dict_in(subscribed, 'master_info').get('version')
+        subscribed = dict_in(event, 'subscribed')
+        self._assigned_id = dict_in(subscribed, 'framework_id').get('value') or self._assigned_id
+        version = dict_in(subscribed, 'master_info').get('version')
         if version:
             self.version = str(version)
 
@@ -282,27 +282,11 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
 
     # ---- events, on the callbacks' thread
 
-    def on_event(self, event):
-        """Call the ``on_`` method of the event's type with the event's data."""
-        try:
-            kind, data = events.read(event, events.SCHEDULER)
-        except MessageError as error:
-            logger.error('ignored an event of %s: %s', self.master, error)
-            return
-        if kind == 'HEARTBEAT':
-            self.on_heartbeat()
-            return
-        handler = getattr(self, 'on_' + kind.lower(), None) if kind else None
-        if handler is None or kind not in events.SCHEDULER:
-            logger.info('ignored an event of the unknown type %r', kind)
-            return
-        handler(data)
-
     def on_subscribed(self, info):
         """SUBSCRIBED: ``registered``, or ``reregistered`` if the framework had an id."""
         had_id = self.framework_id is not None
-        self.framework_id = _dict_in(info, 'framework_id').get('value')
-        master = dict(_dict_in(info, 'master_info'))
+        self.framework_id = dict_in(info, 'framework_id').get('value')
+        master = dict(dict_in(info, 'master_info'))
         address = parse_address(self.master)
         master['hostname'], master['port'] = address.host, address.port
         if self.version:
@@ -376,7 +360,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         """ERROR: ``error``. The driver has ended by then."""
         self._callback('error', event.get('message'))
 
-    def on_heartbeat(self):
+    def on_heartbeat(self, _event):
         """HEARTBEAT: ``processHeartBeat``, with the driver unless it takes none."""
         callback = getattr(self.sched, 'processHeartBeat', None)
         if callback is None:
@@ -397,15 +381,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._callback('error', '%s: %s' % (type(error).__name__, error))
 
     def _callback(self, name, *args):
-        callback = getattr(self.sched, name, None)
-        if callback is not None:
-            callback(self, *args)
-
-    def _as_dict(self, value):
-        """`value` as the user wants dicts; an event that came over the wire is so already."""
-        if isinstance(value, dict) and not isinstance(value, self._dict_cls):
-            return self._dict_cls(value)
-        return {} if value is None else value
+        self._call_user(self.sched, name, *args)
 
     def _takes_driver(self, callback):
         function = getattr(callback, '__func__', callback)
@@ -431,11 +407,6 @@ def _basic(principal, secret):
     if principal is None or secret is None:
         return None
     return 'Basic ' + encode_data(('%s:%s' % (principal, secret)).encode('utf-8'))
-
-
-def _dict_in(message, name):
-    found = message.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 def _major(version):

@@ -3,7 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 import re
 from binascii import a2b_base64, b2a_base64
-from collections import namedtuple
 
 import six
 
@@ -61,15 +60,21 @@ def parse_duration(text):
     return float(number) * UNIT_SECONDS[unit]
 
 
-class Address(namedtuple('Address', ['scheme', 'host', 'port', 'path'])):
-    """Where a peer listens.
+class Address(object):
+    """Where a peer listens. Equal if all parts are; not to be changed.
 
     `scheme` is ``'http'``, ``'https'`` or ``'unix'``; `host` a name or an IP address without brackets;
     `path` the path of a domain socket. Text is what ``driver.master`` and a Host header show:
     ``host:port``, with brackets round an IPv6 address.
     """
 
-    __slots__ = ()
+    __slots__ = ('scheme', 'host', 'port', 'path')
+
+    def __init__(self, scheme, host, port, path=None):
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.path = path
 
     @property
     def is_tls(self):
@@ -83,8 +88,27 @@ class Address(namedtuple('Address', ['scheme', 'host', 'port', 'path'])):
             return 'localhost'
         return ('[%s]:%d' if ':' in self.host else '%s:%d') % (self.host, self.port)
 
+    def with_scheme(self, scheme):
+        """The same place, spoken to in another way."""
+        return Address(scheme, self.host, self.port, self.path)
+
+    def _parts(self):
+        return self.scheme, self.host, self.port, self.path
+
+    def __eq__(self, other):
+        return isinstance(other, Address) and self._parts() == other._parts()
+
+    def __ne__(self, other):
+        return not self == other
+
+    def __hash__(self):
+        return hash(self._parts())
+
     def __str__(self):
         return 'unix://' + self.path if self.scheme == 'unix' else self.netloc
+
+    def __repr__(self):
+        return 'Address(%r, %r, %r, %r)' % self._parts()
 
 
 def hide_secret(text):
@@ -132,7 +156,7 @@ def redirected_address(location, current):
     address = parse_address(location, scheme=scheme)
     if address.scheme == 'unix':
         raise _invalid(location, 'a redirect cannot lead to a domain socket')
-    return address._replace(scheme=scheme)
+    return address.with_scheme(scheme)
 
 
 def _invalid(text, why):

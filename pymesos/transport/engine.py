@@ -63,6 +63,7 @@ class Engine(object):
         self.loop = Loop()
         self.session = Session(settings.backoff, settings.terms)
         self.channel = None
+        self.subscriptions = 0
         self._host = host
         self._settings = settings
         self._detector = None
@@ -96,6 +97,10 @@ class Engine(object):
         """Send a :class:`pymesos.transport.channel.Call` on the subscription's channel."""
         self.loop.post(self._submit, call, dropped=lambda: call.finished(
             None, Stopped('the driver was stopped before %s was sent' % call.kind)))
+
+    def lose(self, number, error):
+        """Treat subscription `number` (see :attr:`subscriptions`) as lost because of `error`."""
+        self.loop.post(self._lose, number, error)
 
     def crash(self, error):
         """End with `error`: the driver cannot go on."""
@@ -134,6 +139,10 @@ class Engine(object):
             self._do[order.name](*order.args)
         if stimulus == 'started' and self.session.state != ENDED:
             self._detector.start()
+
+    def _lose(self, number, error):
+        if number == self.subscriptions and self.session.state == SUBSCRIBED:
+            self.stream_ended(error)
 
     def _submit(self, call):
         if self.channel is None:
@@ -274,6 +283,7 @@ class Engine(object):
         interval = _heartbeat_of(event, settings.heartbeat)
         if interval is not None:
             self._stream.watch_silence(MISSED_HEARTBEATS * interval)
+        self.subscriptions += 1
         logger.info('subscribed at %s', address)
         self._tell('subscribed')
         self._host.was_subscribed(event)

@@ -9,7 +9,7 @@ from __future__ import absolute_import, division, print_function
 
 from collections import namedtuple
 
-from ..errors import MesosError, TimedOut, UsageError
+from ..errors import TimedOut
 
 __all__ = ['Order', 'STATES', 'Session', 'Terms', 'TRANSITIONS', 'classify_status']
 
@@ -31,7 +31,7 @@ _ALIVE = (DETECTING,) + _TRYING + (SUBSCRIBED,)
 #: (state, stimulus) -> (next state, names of the steps that make the orders, in order).
 #: A pair that is missing here means that the stimulus is late and changes nothing.
 TRANSITIONS = {
-    (IDLE, 'started'): (DETECTING, ('watch_patience',)),
+    (IDLE, 'started'): (DETECTING, ('watch_first_patience',)),
 
     (DETECTING, 'led'): (DIALLING, ('dial',)),
     (DIALLING, 'dialled'): (SUBSCRIBING, ('subscribe',)),
@@ -75,11 +75,11 @@ _ELSEWHERE = frozenset([307, 308])
 Order = namedtuple('Order', ['name', 'args'])
 
 
-class Terms(namedtuple('Terms', ['answer', 'patience', 'settled', 'returns'])):
+class Terms(namedtuple('Terms', ['answer', 'first_patience', 'patience', 'settled', 'returns'])):
     """The numbers of a session.
 
-    `answer`: seconds from a connection to the SUBSCRIBED event. `patience`: seconds without a subscription after
-    which the session gives up (None: never). `settled`: seconds that a subscription must last before the next
+    `answer`: seconds from a connection to the SUBSCRIBED event. `first_patience`: seconds from the start, `patience`:
+    seconds from a loss, after which the session gives up if it is not subscribed. `settled`: seconds that a subscription must last before the next
     loss is again followed by a try at once. `returns`: whether a loss is followed by new tries at all.
     """
 
@@ -110,6 +110,7 @@ class Session(object):
         self.attempt = 0
         self.address = None
         self.delay = 0.0
+        self._patience = None
         self._backoff = backoff
         self._terms = terms
         self._table = TRANSITIONS if terms.returns else TRANSITIONS_WITHOUT_RETURN
@@ -119,7 +120,8 @@ class Session(object):
         self._steps = {
             'dial': self._dial, 'subscribe': self._subscribe, 'wait': self._wait, 'settle': self._settle,
             'hang_up': self._hang_up, 'next_candidate': self._next_candidate, 'forget_tries': self._forget_tries,
-            'watch_patience': self._watch_patience, 'fail': self._fail,
+            'watch_first_patience': self._watch_first_patience, 'watch_patience': self._watch_patience,
+            'fail': self._fail,
         }
 
     @property
@@ -185,14 +187,18 @@ class Session(object):
         self.attempt = 0
         return []
 
+    def _watch_first_patience(self, _):
+        return self._be_patient(self._terms.first_patience)
+
     def _watch_patience(self, _):
-        if self._terms.patience is None:
-            return []
-        return [Order('arm', ('impatient', self._terms.patience))]
+        return self._be_patient(self._terms.patience)
+
+    def _be_patient(self, seconds):
+        self._patience = seconds
+        return [Order('arm', ('impatient', seconds))]
 
     def _fail(self, fact):
         if fact is None:
-            fact = TimedOut('gave up: no subscription for %g seconds' % self._terms.patience, str(self.address))
-        if not isinstance(fact, MesosError):
-            raise UsageError('a session ends with a MesosError, not with %r' % (fact,))
+            fact = TimedOut('gave up: not subscribed for %g seconds, last tried %s' % (self._patience, self.address),
+                            str(self.address))
         return [Order('fail', (fact,))]

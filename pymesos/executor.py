@@ -1,0 +1,373 @@
+"""The executor's driver: tasks in, status updates out, none of them lost."""
+from __future__ import absolute_import, division, print_function
+
+import logging
+import os
+import random
+import signal
+import threading
+import time
+import uuid
+from binascii import Error as Base64Error
+from collections import OrderedDict
+
+from ._compat import getfullargspec
+from .errors import CallRejected, ConnectionFailed, Refused, Stopped, UsageError, excerpt
+from .interface import ExecutorDriver
+from .process import Process, dict_in
+from .transport.tls import context_from_environment
+from .utils import DAY, decode_data, encode_data, parse_duration
+from .wire import calls, events, httpmsg, messages
+from .wire.backoff import Spread
+
+__all__ = ['MesosExecutorDriver']
+
+PATH = '/api/v1/executor'
+
+#: What an agent allows unless its flags say otherwise (PROTOCOL 3.3).
+DEFAULT_RECOVERY_TIMEOUT = '15mins'
+DEFAULT_BACKOFF_MAX = '2secs'
+
+#: How many of the uuids that were used are remembered, to notice a status dict that is sent a second time.
+REMEMBERED_UUIDS = 1000
+
+logger = logging.getLogger(__name__)
+
+
+class MesosExecutorDriver(Process, ExecutorDriver):
+    """Connects an executor with the agent that started it.
+
+    :param executor: the object whose callbacks are called, such as a :class:`pymesos.Executor`; what it lacks counts as
+        an empty callback. ``killTask`` gets the kill policy as a third argument if it takes one.
+    :param use_addict: whether callbacks get ``addict.Dict`` in place of dict.
+    :param timeout: seconds after which the driver gives up if it never gets a subscription.
+    :param http_timeout: seconds that the agent may take to answer a call.
+    :param options: see :class:`pymesos.process.Process`.
+
+    The environment that the agent made is read here, not at :meth:`start`; the authentication token is removed from
+    it. Raises :class:`~pymesos.errors.UsageError` if it lacks what an executor is given. Source: PROTOCOL 3.
+    """
+
+    _thread_name = 'pymesos-executor'
+    _events = events.EXECUTOR
+    _heartbeat = None           # an agent announces none, and sends one every 30 minutes if it is not too old
+
+    def __init__(self, executor, use_addict=False, timeout=DAY, http_timeout=10, **options):
+        environ = os.environ
+        options.setdefault('tls', context_from_environment(environ))
+        options.setdefault('call_timeout', http_timeout)
+        self.checkpoint = environ.get('MESOS_CHECKPOINT', '').strip().lower() in ('1', 'true')
+        self.local = bool(environ.get('MESOS_LOCAL'))
+        self.grace_shutdown_period = _seconds(environ, 'MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD', '0secs')
+        self.recovery_timeout = _seconds(environ, 'MESOS_RECOVERY_TIMEOUT', DEFAULT_RECOVERY_TIMEOUT)
+        self.subscription_backoff_max = _seconds(environ, 'MESOS_SUBSCRIPTION_BACKOFF_MAX', DEFAULT_BACKOFF_MAX)
+        # An agent that restarts waits no longer than this for its executors, so one try must not take longer.
+        options.setdefault('connect_timeout', max(0.5, min(http_timeout, self.subscription_backoff_max)))
+        super(MesosExecutorDriver, self).__init__(master=_agent_address(environ), timeout=timeout,
+                                                  use_addict=use_addict, **options)
+        self.framework_id = {'value': _needed(environ, 'MESOS_FRAMEWORK_ID')}
+        self.executor_id = {'value': _needed(environ, 'MESOS_EXECUTOR_ID')}
+        self.executor = executor
+        self.framework_info = None
+        self.executor_info = None
+        self._path = _path_prefix(environ) + PATH
+        self._token = environ.pop('MESOS_EXECUTOR_AUTHENTICATION_TOKEN', None)
+        self._returns_after_loss = self.checkpoint
+        self._was_ever_subscribed = False
+        # Guards the ledger: tasks, updates, _replayed and _used.
+        self._ledger_lock = threading.Lock()
+        self.tasks = OrderedDict()      # unacknowledged: task id -> TaskInfo
+        self.updates = OrderedDict()    # unacknowledged: uuid.UUID -> {'status': TaskStatus}
+        self._replayed = set()          # uuids that the latest SUBSCRIBE carried
+        self._used = OrderedDict()      # uuid text -> state, of the latest updates
+        self._killer = None
+
+    # ---- calls
+
+    def sendStatusUpdate(self, status):
+        """Report the state of a task: TaskStatus, a dict; ``uuid``, ``timestamp`` and ``source`` are filled in.
+
+        Returns when the agent has taken it. While there is no connection, or if it breaks meanwhile, the update is
+        kept and sent with the next subscription, in order; it is forgotten only when the agent has acknowledged it.
+        Raises :class:`~pymesos.errors.CallRejected` if the agent refuses it, and then does not keep it. From any
+        thread. Source: PROTOCOL 3.1, 3.4.
+        """
+        key = self._fill_in(status)
+        body = calls.update(self.framework_id, self.executor_id, status)
+        with self._ledger_lock:
+            # A copy: the caller may change its dict while this one waits for its acknowledgement.
+            self.updates[key] = {'status': messages.loads(messages.dumps(status))}
+        subscription = self._subscription()
+        try:
+            self._send(body)
+        except CallRejected:
+            with self._ledger_lock:
+                self.updates.pop(key, None)
+            raise
+        except Stopped as error:
+            logger.warning('the update of task %s is kept: %s', _task_id(status), error)
+        except ConnectionFailed as error:
+            logger.warning('the update of task %s is kept: %s', _task_id(status), error)
+            self._resubscribe(subscription, error)
+
+    def sendFrameworkMessage(self, data):
+        """Send `data` (base64 text) to the scheduler; it may get lost. Dropped, with a WARNING, while disconnected."""
+        self._send(calls.executor_message(self.framework_id, self.executor_id, data))
+
+    def _send(self, body, path=None, method='POST', headers=None):
+        """The seam through which every call leaves: `body` is the call as a dict. Returns the answer, {} if empty."""
+        kind = calls.check(body, calls.EXECUTOR_CALLS)['type']
+        if not self.connected:
+            if kind == 'UPDATE':
+                logger.info('not connected: the update of task %s waits', _task_id(body['update']['status']))
+            else:
+                logger.warning('%s is dropped: there is no subscription now', kind)
+            return {}
+        answer = self._post(body, path or self._path, self._request_headers() + sorted((headers or {}).items()))
+        return messages.loads(answer, self._use_addict) if answer else {}
+
+    def _fill_in(self, status):
+        """Supply what an update must have; its key in the ledger."""
+        text = status.get('uuid')
+        if text and self._used.get(text, status.get('state')) != status.get('state'):
+            # The caller's dict again, with the next state: under the old uuid Mesos would take it for a repetition.
+            text = None
+            status.pop('timestamp', None)
+        status['uuid'] = text or encode_data(uuid.uuid4().bytes)
+        status.setdefault('timestamp', time.time())
+        status.setdefault('source', 'SOURCE_EXECUTOR')
+        key = _uuid_of(status['uuid'])
+        if key is None:
+            raise UsageError('a status has the uuid %s: expected 16 bytes in base64' % excerpt(status['uuid']))
+        with self._ledger_lock:
+            self._used[status['uuid']] = status.get('state')
+            if len(self._used) > REMEMBERED_UUIDS:
+                self._used.popitem(last=False)
+        return key
+
+    # ---- the request of the subscription
+
+    def gen_request(self):
+        """The bytes of the SUBSCRIBE request, with all that is not acknowledged."""
+        with self._ledger_lock:
+            tasks = list(self.tasks.values())
+            statuses = [update['status'] for update in self.updates.values()]
+            self._replayed = set(self.updates)
+        body = messages.dumps(calls.executor_subscribe(self.framework_id, self.executor_id, tasks, statuses))
+        headers = [('Host', _host(self.master)), ('Content-Type', 'application/json'), ('Accept', 'application/json')]
+        return httpmsg.request('POST', self._path, headers + self._authorization() + [('Connection', 'close')], body)
+
+    def _authorization(self):
+        return [('Authorization', 'Bearer ' + self._token)] if self._token else []
+
+    def _request_headers(self):
+        return super(MesosExecutorDriver, self)._request_headers() + self._authorization()
+
+    def _backoff(self):
+        return Spread(self.subscription_backoff_max, random.random)
+
+    def _patience(self):
+        return self.recovery_timeout
+
+    # ---- what the engine tells, on the loop's thread
+
+    def was_subscribed(self, event):
+        """Send the updates that were made since SUBSCRIBE was written."""
+        super(MesosExecutorDriver, self).was_subscribed(event)
+        self._was_ever_subscribed = True
+        with self._ledger_lock:
+            late = [(key, update['status']) for key, update in self.updates.items() if key not in self._replayed]
+        for key, status in late:
+            self._resend(key, status)
+
+    def _resend(self, key, status):
+        subscription = self._subscription()
+
+        def finished(_body, error):
+            if isinstance(error, CallRejected):
+                logger.error('an update is lost, the agent refused it: %s', error)
+                with self._ledger_lock:
+                    self.updates.pop(key, None)
+            elif error is not None:
+                self._resubscribe(subscription, error)
+
+        self._submit(calls.update(self.framework_id, self.executor_id, status), self._path, self._request_headers(),
+                     finished)
+
+    def deliver(self, batch):
+        """Keep the ledger before any callback: a subscription may end while events wait for theirs."""
+        for event, _size in batch:
+            kind = event.get('type')
+            if kind == 'LAUNCH':
+                self._note_launch([dict_in(dict_in(event, 'launch'), 'task')])
+            elif kind == 'LAUNCH_GROUP':
+                self._note_launch(_tasks_of(dict_in(event, 'launch_group')))
+            elif kind == 'ACKNOWLEDGED':
+                self._note_acknowledged(dict_in(event, 'acknowledged'))
+            elif kind == 'SHUTDOWN':
+                self._arm_killer()
+        return super(MesosExecutorDriver, self).deliver(batch)
+
+    def failed(self, error):
+        """Without its agent an executor has to go."""
+        if self._has_lost_agent(error):
+            self._arm_killer()
+        super(MesosExecutorDriver, self).failed(error)
+
+    def _has_lost_agent(self, error):
+        return self._was_ever_subscribed and not isinstance(error, Refused)
+
+    def _note_launch(self, tasks):
+        with self._ledger_lock:
+            for task in tasks:
+                self.tasks[_task_id(task)] = task
+
+    def _note_acknowledged(self, event):
+        """Forget an update; whether it was there. The first acknowledgement for a task lets go of the task, too."""
+        key = _uuid_of(event.get('uuid'))
+        with self._ledger_lock:
+            if self.updates.pop(key, None) is None:
+                return
+            self.tasks.pop(_task_id(event), None)
+
+    # ---- events, on the callbacks' thread
+
+    def on_subscribed(self, info):
+        """SUBSCRIBED: ``registered``, the first time; ``reregistered`` later."""
+        is_first = self.executor_info is None or self.framework_info is None
+        agent_info = self._as_dict(info.get('agent_info'))
+        if is_first:
+            self.executor_info, self.framework_info = info.get('executor_info'), info.get('framework_info')
+            self._callback('registered', self._as_dict(self.executor_info), self._as_dict(self.framework_info),
+                           agent_info)
+        else:
+            self._callback('reregistered', agent_info)
+
+    def on_launch(self, event):
+        """LAUNCH: ``launchTask``."""
+        task = event.get('task')
+        if self._engine is None:
+            self._note_launch([task])
+        self._callback('launchTask', self._as_dict(task))
+
+    def on_launch_group(self, event):
+        """LAUNCH_GROUP: ``launchTaskGroup`` with the list of tasks."""
+        tasks = _tasks_of(event)
+        if self._engine is None:
+            self._note_launch(tasks)
+        self._callback('launchTaskGroup', [self._as_dict(task) for task in tasks])
+
+    def on_kill(self, event):
+        """KILL: ``killTask``, with the kill policy if there is one and the method takes it."""
+        args = [self._as_dict(event.get('task_id'))]
+        if 'kill_policy' in event and _takes_kill_policy(getattr(self.executor, 'killTask', None)):
+            args.append(self._as_dict(event['kill_policy']))
+        self._callback('killTask', *args)
+
+    def on_acknowledged(self, event):
+        """ACKNOWLEDGED: the agent has the update for good."""
+        self._note_acknowledged(event)
+
+    def on_message(self, event):
+        """MESSAGE: ``frameworkMessage`` with base64 text."""
+        self._callback('frameworkMessage', event.get('data'))
+
+    def on_error(self, event):
+        """ERROR: ``error``. The driver has ended by then."""
+        self._callback('error', event.get('message'))
+
+    def on_heartbeat(self, _event):
+        """HEARTBEAT: the agent is there; that was noted when it came."""
+
+    def on_shutdown(self, _event=None):
+        """SHUTDOWN: ``shutdown``, and then the driver ends."""
+        self._arm_killer()
+        self._callback('shutdown')
+        self.abort()
+
+    def on_close(self):
+        """The subscription ended: ``disconnected``."""
+        self._callback('disconnected')
+
+    def _take_failure(self, error):
+        if self._has_lost_agent(error):
+            self._callback('shutdown')
+        else:
+            self._callback('error', str(error))
+
+    def _take_exception(self, error):
+        self._callback('error', '%s: %s' % (type(error).__name__, error))
+
+    def _callback(self, name, *args):
+        self._call_user(self.executor, name, *args)
+
+    # ---- the end
+
+    def _arm_killer(self):
+        """Kill the process group once the grace period is over, whatever the callbacks do. Not in the agent's process."""
+        if self.local or self._killer is not None:
+            return
+        self._killer = threading.Timer(self.grace_shutdown_period, _kill_group)
+        self._killer.name = 'pymesos-executor-killer'
+        self._killer.daemon = True
+        self._killer.start()
+
+
+def _kill_group():
+    logger.warning('the grace period is over: the process group is killed')
+    os.killpg(0, signal.SIGKILL)
+
+
+def _needed(environ, name):
+    value = environ.get(name)
+    if not value:
+        raise UsageError('the environment has no %s: an executor is started by a Mesos agent, which sets it' % name)
+    return value
+
+
+def _seconds(environ, name, default):
+    return parse_duration(environ.get(name) or default)
+
+
+def _agent_address(environ):
+    path = environ.get('MESOS_DOMAIN_SOCKET')
+    if path:
+        return 'unix://' + os.path.abspath(path)
+    endpoint = environ.get('MESOS_AGENT_ENDPOINT') or environ.get('MESOS_SLAVE_PID', '').rpartition('@')[2]
+    return endpoint or _needed(environ, 'MESOS_AGENT_ENDPOINT')
+
+
+def _path_prefix(environ):
+    """``/slave(1)`` of the agent's pid ``slave(1)@10.0.0.1:5051``; the agent need not be its process' only one."""
+    identity, at, _ = environ.get('MESOS_SLAVE_PID', '').rpartition('@')
+    return '/' + identity if at and identity else ''
+
+
+def _host(master):
+    return 'localhost' if (master or '').startswith('unix://') else master or ''
+
+
+def _task_id(message):
+    return dict_in(message, 'task_id').get('value')
+
+
+def _tasks_of(launch_group):
+    return dict_in(launch_group, 'task_group').get('tasks') or []
+
+
+def _uuid_of(text):
+    """The UUID behind base64 text, None if it is not one."""
+    try:
+        return uuid.UUID(bytes=decode_data(text))
+    except (Base64Error, TypeError, ValueError):
+        return None
+
+
+def _takes_kill_policy(callback):
+    """Whether a bound ``killTask`` has a parameter after the driver and the task's id."""
+    try:
+        found = getfullargspec(callback)
+    except (TypeError, ValueError):
+        return False
+    bound = 1 if getattr(callback, '__self__', None) is not None else 0
+    return len(found.args) - bound > 2

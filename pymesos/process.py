@@ -316,12 +316,13 @@ class Process(object):
         engine.start(detector)
 
     def _settings(self):
-        needs_tls = self._tls is not None or 'https://' in (self.master_uri or '')
+        # What was asked for is looked at now; the system's authorities only if an address turns out to be https.
+        context = make_context(self._tls) if self._tls is not None else None
         terms = Terms(answer=self._call_timeout, first_patience=self._timeout, patience=self._patience(),
                       settled=BACKOFF_CAP, returns=self._returns_after_loss)
         return Settings(backoff=self._backoff(), terms=terms, dial_timeout=self._connect_timeout,
                         call_timeout=self._call_timeout, max_record=self._max_record, heartbeat=self._heartbeat,
-                        use_addict=self._use_addict, tls_context=make_context(self._tls) if needs_tls else None)
+                        use_addict=self._use_addict, tls_context=context)
 
     def _end_life(self, leaves):
         """No lock is taken here: it may be called from a signal handler."""
@@ -400,7 +401,7 @@ class Process(object):
 
     def failed(self, error):
         """See :class:`pymesos.transport.engine.Engine`."""
-        logger.error('the driver ends: %s', error)
+        logger.error('the driver ends: %s', str(error))
         self._failure = self._failure or error
         # Of an ERROR event the callbacks hear from the event itself.
         if not isinstance(error, SubscriptionEnded):
@@ -433,8 +434,10 @@ class _Answer(object):
 
     def take(self, body, error):
         if not self._waits:
-            if error is not None:
-                logger.warning('%s came to nothing: %s', self._kind, error)
+            if isinstance(error, Stopped):
+                logger.debug('%s came to nothing: %s', self._kind, str(error))
+            elif error is not None:
+                logger.warning('%s came to nothing: %s', self._kind, str(error))
             return
         self._body, self._error = body, error
         self._lock.release()

@@ -12,6 +12,7 @@ from .channel import Channel
 from .dial import Dial
 from .loop import Loop
 from .stream import Stream
+from .tls import make_context
 
 __all__ = ['Engine', 'Settings']
 
@@ -29,7 +30,7 @@ class Settings(object):
 
     `backoff` and `terms` go to the session; `dial_timeout` is for one connection, `call_timeout` for one call;
     `max_record` the ceiling of one event; `heartbeat` the interval that is assumed when none is announced (None: no
-    watch); `use_addict` the kind of the events' dicts; `tls_context` for https.
+    watch); `use_addict` the kind of the events' dicts; `tls_context` for https (None: the system's authorities).
     """
 
     def __init__(self, backoff, terms, dial_timeout, call_timeout, max_record, heartbeat, use_addict, tls_context):
@@ -127,6 +128,8 @@ class Engine(object):
         finally:
             self._do_hang_up()
             self._detector.stop()
+            self._timers.clear()
+            self._do.clear()
             self._host.ended()
 
     def _tell(self, stimulus, fact=None):
@@ -172,7 +175,12 @@ class Engine(object):
 
     def _do_dial(self, address):
         self._dial = Dial(self.loop, address, self._settings.dial_timeout, self._dialled, self._dial_failed,
-                          self._settings.tls_context)
+                          self._context_for(address))
+
+    def _context_for(self, address):
+        if address.is_tls and self._settings.tls_context is None:
+            self._settings.tls_context = make_context()
+        return self._settings.tls_context
 
     def _do_subscribe(self):
         address = self.session.address
@@ -209,6 +217,7 @@ class Engine(object):
         self.channel.submit(call)
 
     def _do_fail(self, error):
+        error.__traceback__ = None      # its frames would keep this engine alive for as long as the driver
         self._host.failed(error)
         self.loop.close()
 
@@ -279,7 +288,8 @@ class Engine(object):
     def _subscribed(self, event):
         address = self.session.address
         settings = self._settings
-        self.channel = Channel(self.loop, address, settings.dial_timeout, settings.call_timeout, settings.tls_context)
+        self.channel = Channel(self.loop, address, settings.dial_timeout, settings.call_timeout,
+                               self._context_for(address))
         interval = _heartbeat_of(event, settings.heartbeat)
         if interval is not None:
             self._stream.watch_silence(MISSED_HEARTBEATS * interval)
@@ -295,7 +305,8 @@ class Engine(object):
 
     def _log_retry(self, reason):
         if self.session.state == WAITING:
-            logger.warning('%s; trying again in %.1f seconds', reason, self.session.delay)
+            # As text: an exception kept by a log handler would keep this engine, and its descriptors, alive.
+            logger.warning('%s; trying again in %.1f seconds', str(reason), self.session.delay)
 
 
 def _heartbeat_of(event, default):

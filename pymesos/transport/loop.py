@@ -99,6 +99,7 @@ class Loop(object):
         finally:
             self.is_closed = True
             self._selector.close()
+            self._timers = []
             self._drop_posted()
 
     def close(self):

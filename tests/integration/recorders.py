@@ -1,0 +1,85 @@
+"""A scheduler and an executor that remember what was called, for tests to wait for."""
+from __future__ import absolute_import, division, print_function
+
+import threading
+from contextlib import contextmanager
+
+from pymesos import MesosExecutorDriver, MesosSchedulerDriver
+from pymesos._compat import monotonic
+
+FRAMEWORK = {'user': 'root', 'name': 'test', 'failover_timeout': 60}
+
+TIMEOUT = 30.0
+
+
+class Recorder(object):
+    """Any callback is taken, recorded as (name, arguments without the driver, thread) and passed to `do[name]`."""
+
+    def __init__(self, **do):
+        self.do = do
+        self.seen = []
+        self._changed = threading.Condition()
+
+    def __getattr__(self, name):
+        if name.startswith('_'):
+            raise AttributeError(name)
+
+        def callback(driver, *args):
+            with self._changed:
+                self.seen.append((name, args, threading.current_thread()))
+                self._changed.notify_all()
+            action = self.do.get(name)
+            if action is not None:
+                return action(driver, *args)
+        return callback
+
+    @property
+    def names(self):
+        with self._changed:
+            return [name for name, _args, _thread in self.seen]
+
+    def of(self, wanted):
+        """The arguments of all calls of one callback so far."""
+        with self._changed:
+            return [args for name, args, _thread in self.seen if name == wanted]
+
+    def wait(self, wanted, count=1, timeout=TIMEOUT):
+        """The arguments of the `count`-th call of a callback, once there was one."""
+        deadline = monotonic() + timeout
+        with self._changed:
+            while True:
+                found = [args for name, args, _thread in self.seen if name == wanted]
+                if len(found) >= count:
+                    return found[count - 1]
+                left = deadline - monotonic()
+                assert left > 0, 'waited in vain for %s number %d; there were %s' % (wanted, count, self.seen)
+                self._changed.wait(left)
+
+
+@contextmanager
+def scheduling(address, recorder=None, framework=FRAMEWORK, **options):
+    """(driver, recorder) of a running scheduler."""
+    recorder = recorder or Recorder()
+    driver = MesosSchedulerDriver(recorder, dict(framework), address, **options)
+    driver.start()
+    try:
+        yield driver, recorder
+    finally:
+        driver.stop(failover=True)
+        driver.join()
+
+
+@contextmanager
+def executing(environment, monkeypatch, recorder=None, **options):
+    """(driver, recorder) of a running executor with an agent's environment; MESOS_LOCAL keeps it from killing us."""
+    recorder = recorder or Recorder()
+    for name in environment:
+        monkeypatch.setenv(name, environment[name])
+    monkeypatch.setenv('MESOS_LOCAL', '1')
+    driver = MesosExecutorDriver(recorder, **options)
+    driver.start()
+    try:
+        yield driver, recorder
+    finally:
+        driver.stop()
+        driver.join()

@@ -36,7 +36,7 @@ def check(call, known=SCHEDULER_CALLS, what='call'):
     """
     kind = call.get('type') if isinstance(call, dict) else None
     if not isinstance(kind, six.string_types) or kind not in known:
-        raise UsageError('cannot send a %s of type %r: expected one of %s' % (what, kind, ', '.join(sorted(known))))
+        raise UsageError('cannot send the %s of type %r: expected one of %s' % (what, kind, ', '.join(sorted(known))))
     return call
 
 

@@ -3,10 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 __all__ = ['Backoff', 'Spread']
 
-#: Above this exponent every factor of 1 or more has reached any cap; below it no float overflows.
-_MAX_EXPONENT = 64
-
-
 def _zero():
     return 0.0
 
@@ -23,7 +19,7 @@ class Backoff(object):
         self._random = random or _zero
         self._first = first
         self._base = base
-        self._factor = factor
+        self._factor = float(factor)
         self._cap = cap
         self._jitter = jitter
 
@@ -31,7 +27,10 @@ class Backoff(object):
         """Seconds to wait before attempt number `attempt`, counted from 0."""
         if attempt <= 0:
             return min(self._cap, self._first)
-        whole = min(self._cap, self._base * self._factor ** min(attempt - 1, _MAX_EXPONENT))
+        try:
+            whole = min(self._cap, self._base * self._factor ** (attempt - 1))
+        except OverflowError:
+            whole = self._cap
         return whole * (1.0 - self._jitter * self._random())
 
 

@@ -187,14 +187,14 @@ def test_many_different_heads_are_all_read(backend):
     assert [response['headers']['x'] for response in responses] == ['%d' % (number % 100) for number in range(1000)]
 
 
-def test_a_million_chunks_are_no_error(backend):
+def test_chunk_sizes_do_not_add_up_to_an_overlong_head(backend):
     parser = httpmsg.ResponseParser(backend)
     parser.feed(CHUNKED)
     piece = b'1\r\nx\r\n' * 10000
     length = 0
-    for _ in range(100):
+    for _ in range(10):
         length += sum(len(event.data) for event in parser.feed(piece))
-    assert length == 10 ** 6
+    assert length == 10 ** 5
     assert parser.feed(b'0\r\n\r\n') == [httpmsg.End()]
 
 

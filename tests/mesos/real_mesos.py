@@ -137,11 +137,17 @@ class RealMesos(object):
 
     def start(self):
         """Start master and agents, wait until the agents are registered; returns self."""
+        start_script()
+        find_python3()
         _stop_orphans()
         for _ in range(5):
             self._block = _Block.reserve(self.agents + 1)
             self.port = self._block.port
-            status, text = _run(['start', '--port', str(self.port)] + self._options)
+            try:
+                status, text = _run(['start', '--port', str(self.port)] + self._options)
+            except BaseException:       # KeyboardInterrupt
+                self._release()
+                raise
             if status == 0:
                 with _lock:
                     _running.append(self)

@@ -4,11 +4,14 @@
 """
 from __future__ import absolute_import, division, print_function
 
+from .agent import ScriptedAgent
 from .http_server import Answer, Request
+from .leaks import LeakCheck, Leaked
 from .master import ScriptedMaster
 from .proxy import FaultProxy
 from .scripted import Recorded
 from .stream import Stream
 from .waiting import wait_until
 
-__all__ = ['Answer', 'FaultProxy', 'Recorded', 'Request', 'ScriptedMaster', 'Stream', 'wait_until']
+__all__ = ['Answer', 'FaultProxy', 'LeakCheck', 'Leaked', 'Recorded', 'Request', 'ScriptedAgent', 'ScriptedMaster',
+           'Stream', 'wait_until']

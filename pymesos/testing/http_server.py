@@ -25,9 +25,9 @@ class HttpServer(object):
     """An HTTP/1.1 server in a thread of its own.
 
     `answer` is called on that thread with each :class:`Request` and gives an :class:`Answer`; an exception becomes
-    an answer 500 with the traceback, is logged and kept in `failures`. `closed` is called there with each connection that
-    ended. It listens from the constructor on and serves from :meth:`start` on. What other threads may call says so;
-    the rest belongs to the server's thread.
+    an answer 500 with the traceback, is logged and kept in `failures`. `closed` is called there with each connection
+    that ended. It listens from the constructor on and serves from :meth:`start` on. :meth:`start` and :meth:`stop` are
+    for any thread, the rest is for the server's.
     """
 
     def __init__(self, answer, closed=None, host='127.0.0.1', port=0, unix_path=None, ssl_context=None,
@@ -48,10 +48,10 @@ class HttpServer(object):
         # Guards each connection's queue of what is to be written.
         self.lock = threading.Lock()
         self.loop = Loop(name, self._close_all)
+        self.loop.watch(self._listener, 0, selectors.EVENT_READ, self._accept)
 
     def start(self):
         """Begin to serve."""
-        self.loop.watch(self._listener, 0, selectors.EVENT_READ, self._accept)
         self.loop.start()
 
     def stop(self):

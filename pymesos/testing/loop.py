@@ -78,7 +78,7 @@ class Loop(object):
             self._thread.join(ORDER_TIMEOUT)
 
     def is_own_thread(self):
-        """Whether the caller is on the server's thread."""
+        """Whether the caller is on the thread."""
         return threading.current_thread() is self._thread
 
     def wake(self):
@@ -93,8 +93,11 @@ class Loop(object):
             self._wake()
 
     def carry_out(self, function):
-        """Call `function` on the server's thread and wait until it is done; from any thread."""
-        if self.is_own_thread():
+        """Call `function` on the thread and wait until it is done; from any thread. What it raises is raised here.
+
+        Before the thread runs and after it has ended nothing can interfere, and the function is called right here.
+        """
+        if self.is_own_thread() or not self._thread.is_alive():
             return function()
         done = threading.Event()
         outcome = []
@@ -109,8 +112,8 @@ class Loop(object):
         self.order(carry)
         deadline = monotonic() + ORDER_TIMEOUT
         while not done.wait(0.2):
-            if not self._thread.is_alive():
-                return None
+            if not self._thread.is_alive() and not outcome:
+                return function()
             if monotonic() > deadline:
                 raise TimedOut('the test server did not react for %d s: does a function given to it block?'
                                % ORDER_TIMEOUT)

@@ -5,7 +5,6 @@ import socket
 import struct
 import uuid
 
-from .._compat import monotonic
 from .http_server import Answer
 from .scripted import ScriptedServer, basic, refusal
 
@@ -65,11 +64,8 @@ class ScriptedMaster(ScriptedServer):
                  port=0, unix_path=None, ssl_context=None, credentials=None, records=True):
         super(ScriptedMaster, self).__init__(
             host, port, unix_path, ssl_context, basic(credentials) if credentials else None,
-            'Basic realm="mesos-master-scheduler"', records, 'pymesos-scripted-master')
-        #: Seconds between two heartbeats, as announced.
-        self.heartbeat_interval = heartbeat_interval
-        #: Whether heartbeats are sent.
-        self.heartbeats = heartbeats
+            'Basic realm="mesos-master-scheduler"', heartbeats, heartbeat_interval, records,
+            'pymesos-scripted-master')
         #: The master's id (text).
         self.master_id = str(uuid.uuid4())
         self._first_id = framework_id
@@ -158,16 +154,7 @@ class ScriptedMaster(ScriptedServer):
 
     def _stream_opened(self, stream):
         self._by_framework[stream.framework_id] = stream
-        self._arm_heartbeat(stream)
-
-    def _arm_heartbeat(self, stream):
-        def beat():
-            if stream.is_open:
-                if self.heartbeats:
-                    stream.send_event({'type': 'HEARTBEAT'})
-                self._arm_heartbeat(stream)
-
-        self._server.loop.call_at(monotonic() + self.heartbeat_interval, beat)
+        super(ScriptedMaster, self)._stream_opened(stream)
 
 
 def _id_of(message):

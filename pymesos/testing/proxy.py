@@ -181,11 +181,11 @@ class FaultProxy(object):
             master.await_subscribe()
             proxy.black_hole()
 
-    `target` is ``host:port``, ``https://host:port`` (whose TLS passes through) or ``unix:///path``; the attribute may be
-    set at any time and holds for new connections. A direction is ``'up'`` (from the client to the target), ``'down'``
-    or, where it is allowed, ``'both'``. It works in a thread of its own, between :meth:`start` and :meth:`stop` or inside
-    ``with``. All methods are for any thread; a fault is in force when its method returns. Raises UsageError for a
-    direction that is none.
+    `target` is ``host:port``, ``https://host:port`` (whose TLS passes through) or ``unix:///path``; the attribute may
+    be set at any time and holds for new connections. A direction is ``'up'`` (from the client to the target),
+    ``'down'`` or, where it is allowed, ``'both'``. It works in a thread of its own, between :meth:`start` and
+    :meth:`stop` or inside ``with``. All methods are for any thread; a fault is in force when its method returns.
+    A direction that is none raises UsageError.
     """
 
     def __init__(self, target, host='127.0.0.1', port=0):
@@ -195,7 +195,7 @@ class FaultProxy(object):
         self.connections = 0
         #: What is open (the proxy's thread's).
         self.links = []
-        #: Bytes forwarded so far, by direction.
+        #: Bytes forwarded so far, by direction (the proxy's thread's).
         self.counted = {UP: 0, DOWN: 0}
         self.loop = Loop('pymesos-fault-proxy', self._close_all)
         # Keeps the port ours while nobody listens.
@@ -204,7 +204,8 @@ class FaultProxy(object):
         self._holder.bind((host, port))
         #: The port it listens on.
         self.port = self._holder.getsockname()[1]
-        self._listener = listen(host, self.port, None)
+        self._listener = None
+        self._listen()
         self._holes = set()
         self._drips = {}
         self._cut = None
@@ -213,7 +214,6 @@ class FaultProxy(object):
 
     def start(self):
         """Begin to forward; returns the proxy itself."""
-        self.loop.watch(self._listener, 0, selectors.EVENT_READ, self._accept)
         self.loop.start()
         return self
 
@@ -249,7 +249,7 @@ class FaultProxy(object):
 
     @property
     def address(self):
-        """What a driver takes instead of the target: the proxy's ``host:port``, with ``https://`` if the target has it."""
+        """What a driver takes for the target: the proxy's ``host:port``, with ``https://`` if the target has it."""
         return 'https://' + self.netloc if self.target.startswith('https://') else self.netloc
 
     @property
@@ -260,12 +260,12 @@ class FaultProxy(object):
     @property
     def bytes_up(self):
         """Bytes forwarded to the target so far."""
-        return self.counted[UP]
+        return self.loop.carry_out(lambda: self.counted[UP])
 
     @property
     def bytes_down(self):
         """Bytes forwarded to clients so far."""
-        return self.counted[DOWN]
+        return self.loop.carry_out(lambda: self.counted[DOWN])
 
     # -- faults -----------------------------------------------------------------------------------------
 
@@ -320,7 +320,7 @@ class FaultProxy(object):
         With RST to both sides, or FIN without `with_reset`.
         """
         def arm():
-            self._cut = (_ways(direction)[0], count, with_reset)
+            self._cut = (_one_way(direction), count, with_reset)
             self._set_left()
         self._change(arm)
 
@@ -423,3 +423,9 @@ def _ways(direction):
     if direction not in (UP, DOWN, BOTH):
         raise UsageError("there is no direction %r: expected 'up', 'down' or 'both'" % (direction,))
     return (UP, DOWN) if direction == BOTH else (direction,)
+
+
+def _one_way(direction):
+    if direction not in (UP, DOWN):
+        raise UsageError("there is no direction %r: expected 'up' or 'down'" % (direction,))
+    return direction

@@ -62,8 +62,12 @@ class ScriptedServer(object):
     CALL_NAME = ''
 
     def __init__(self, host='127.0.0.1', port=0, unix_path=None, ssl_context=None, authorization=None, challenge=None,
-                 records=True, name='pymesos-scripted'):
+                 heartbeats=True, heartbeat_interval=15.0, records=True, name='pymesos-scripted'):
         self._server = HttpServer(self._answer, self._closed, host, port, unix_path, ssl_context, name)
+        #: Whether heartbeats are sent.
+        self.heartbeats = heartbeats
+        #: Seconds between two heartbeats.
+        self.heartbeat_interval = heartbeat_interval
         self._host = host
         self._unix_path = unix_path
         self._is_tls = ssl_context is not None
@@ -233,11 +237,11 @@ class ScriptedServer(object):
 
     # -- the script -------------------------------------------------------------------------------------
 
-    def reject_next(self, status, body='', headers=(), type=None, times=1):     # noqa: A002
+    def reject_next(self, status, body='', headers=(), type=None, times=1):
         """Answer the next `times` calls of a type (None: any call) with an HTTP status; ``times=None``: always."""
         self._add_rule(refusal(status, body, headers), type, times)
 
-    def answer_next(self, answer, type=None, times=1):                          # noqa: A002
+    def answer_next(self, answer, type=None, times=1):
         """Answer the next `times` calls of a type with an :class:`Answer`, or with bytes as they stand.
 
         Bytes replace the whole response: status line, headers, body.
@@ -253,7 +257,7 @@ class ScriptedServer(object):
         with self._changed:
             self._redirect = None if location is None else [location, times]
 
-    def on_call(self, type, function):                                          # noqa: A002
+    def on_call(self, type, function):
         """Let `function` answer the calls of a type; None takes the function away.
 
         It is called on the server's thread with the :class:`Recorded` call, before any check of the call, and gives
@@ -271,7 +275,7 @@ class ScriptedServer(object):
         with self._changed:
             self._paths[path] = function
 
-    def hold_answers(self, type=None):                                          # noqa: A002
+    def hold_answers(self, type=None):
         """Keep the answers to calls of a type (None: all) until :meth:`release_answers`.
 
         Calls are read and recorded meanwhile. Answers leave in the order of the requests, so that one that is held
@@ -289,7 +293,7 @@ class ScriptedServer(object):
             hold[1].set()
             self._server.loop.order(lambda: [c.flush() for c in list(self._server.connections.values())])
 
-    def delay_answers(self, seconds, type=None):                                # noqa: A002
+    def delay_answers(self, seconds, type=None):
         """Send each answer to a call of a type (None: all) `seconds` later; 0 ends that."""
         with self._changed:
             self._delay = (seconds, type)
@@ -440,6 +444,16 @@ class ScriptedServer(object):
 
     def _stream_opened(self, stream):
         """A subscription was accepted and its first events are queued."""
+        self._arm_heartbeat(stream)
+
+    def _arm_heartbeat(self, stream):
+        def beat():
+            if stream.is_open:
+                if self.heartbeats:
+                    stream.send_event({'type': 'HEARTBEAT'})
+                self._arm_heartbeat(stream)
+
+        self._server.loop.call_at(monotonic() + self.heartbeat_interval, beat)
 
 
 def _read_call(request):

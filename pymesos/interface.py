@@ -90,7 +90,7 @@ class Scheduler(object):
         """An agent is unreachable or gone; every framework is told. Mesos may lose this event."""
 
     def executorLost(self, driver, executorId, slaveId, status):
-        """An executor has ended, with `status` as of waitpid (-1: not known). Mesos may lose this event."""
+        """An executor has ended, with `status` as of waitpid; -1 or None: not known. Mesos may lose this event."""
 
     def error(self, driver, message):
         """The driver has aborted, because of what `message` (text) says: the master's ERROR event, or an exception.
@@ -111,11 +111,12 @@ class SchedulerDriver(object):
     def start(self):
         """Start to look for the master and subscribe; return at once."""
 
-    def stop(self, failover=False):
+    def stop(self, failover=None):
         """Stop, at once and from anywhere; a second time does nothing.
 
-        The framework is torn down with all its tasks, unless `failover` is true: then they live on for the framework's
-        ``failover_timeout``, so that it can subscribe again under its id, from here or elsewhere.
+        With `failover` the framework's tasks live on for its ``failover_timeout``, so that it can subscribe again under
+        its id, from here or elsewhere; without, it is torn down with all its tasks. Left out, what the driver's
+        constructor was given counts: no failover, unless it was told.
         """
 
     def abort(self):
@@ -128,7 +129,7 @@ class SchedulerDriver(object):
         """:meth:`start` and :meth:`join`. It may be called again once the driver has ended."""
 
     def teardown(self):
-        """End the framework with all its executors and tasks; its id can never be used again."""
+        """Stop, and end the framework with all its executors and tasks; its id can never be used again."""
 
     def updateFramework(self, framework, suppressed_roles=None, offer_constraints=None):
         """Change the FrameworkInfo, without a new subscription (Mesos 1.9).
@@ -219,7 +220,7 @@ class Executor(object):
     def killTask(self, driver, taskId):
         """End a task; its TASK_KILLED is for the executor to send.
 
-        A method with a further parameter named ``kill_policy`` gets the KillPolicy of the call, or None.
+        A method with a third parameter, best ``kill_policy=None``, gets the KillPolicy there if the kill came with one.
         """
 
     def frameworkMessage(self, driver, message):
@@ -259,7 +260,7 @@ class ExecutorDriver(object):
         """
 
     def sendFrameworkMessage(self, data):
-        """Send `data` (base64 text) to the scheduler. Mesos may lose it."""
+        """Send `data` (base64 text) to the scheduler. Mesos may lose it, and it is dropped while not subscribed."""
 
 
 class OperatorMaster(object):
@@ -290,8 +291,8 @@ class OperatorMaster(object):
 class OperatorDaemonDriver(object):
     """The operator calls that masters and agents have in common (PROTOCOL 4.1, 4.3).
 
-    Each blocks until the answer is there and returns it whole, as ``{'type': 'GET_HEALTH', 'get_health': {...}}``.
-    Threads and errors: see :mod:`pymesos.interface`.
+    Each blocks until the answer is there and returns it whole, as ``{'type': 'GET_HEALTH', 'get_health': {...}}``, or
+    None where Mesos has nothing to say. Threads and errors: see :mod:`pymesos.interface`.
     """
 
     def getHealth(self):
@@ -303,8 +304,8 @@ class OperatorDaemonDriver(object):
     def getVersion(self):
         """The daemon's version."""
 
-    def getMetrics(self, timeout):
-        """The daemon's metrics, as many as can be had in `timeout` nanoseconds."""
+    def getMetrics(self, timeout=None):
+        """The daemon's metrics; after `timeout` nanoseconds those that are there."""
 
     def getLoggingLevel(self):
         """The level of the daemon's verbose log."""
@@ -315,7 +316,7 @@ class OperatorDaemonDriver(object):
     def listFiles(self, path):
         """The files below a virtual path of the daemon's."""
 
-    def readFile(self, path, length, offset):
+    def readFile(self, path, length=None, offset=0):
         """At most `length` bytes of a file, from byte `offset` on; base64 text under ``read_file``, ``data``."""
 
     def getState(self):
@@ -386,7 +387,7 @@ class OperatorMasterDriver(OperatorDaemonDriver):
         """Replace the schedule of maintenance by `windows`, a list of maintenance.Window."""
 
     def startMaintenance(self, machines):
-        """Take machines down: a list of ``{'hostname': text, 'ip': text}``, all of them scheduled."""
+        """Take machines down: a list of dicts with ``hostname``, ``ip`` or both, as they are scheduled."""
 
     def stopMaintenance(self, machines):
         """Bring machines up again: a list as in :meth:`startMaintenance`."""
@@ -414,19 +415,19 @@ class OperatorAgentDriver(OperatorDaemonDriver):
         """Launch a container within another, by a LaunchNestedContainer."""
 
     def waitNestedContainer(self, container_id, parent_id=None):
-        """Wait for a nested container to end."""
+        """Wait, for as long as it takes, for a nested container to end."""
 
     def killNestedContainer(self, container_id, parent_id=None):
         """Kill a nested container."""
 
     def launchNestedContainerSession(self, launch_nested_container_session):
-        """Launch a nested container whose output comes back and which ends with the connection."""
+        """Launch a nested container and read its output; it lives as long as the returned iterator is open."""
 
     def attachContainerInput(self, container_id, process_ios):
         """Feed a container's standard input with `process_ios`, an iterable of ProcessIO (PROTOCOL 4.4)."""
 
     def attachContainerOutput(self, container_id):
-        """Get a container's standard output and error."""
+        """Read a container's standard output and error: an iterator of ProcessIO (PROTOCOL 4.4)."""
 
     def removeNestedContainer(self, container_id, parent_id=None):
         """Remove a nested container that has ended, and its sandbox."""

@@ -14,7 +14,7 @@ from six.moves import _thread
 
 from ._compat import is_main_thread, reraise, wait_for
 from .detector import detect
-from .errors import MessageError, Stopped, SubscriptionEnded, UsageError
+from .errors import ConnectionFailed, MessageError, Stopped, SubscriptionEnded, UsageError
 from .transport.channel import Call
 from .transport.engine import LEAVE_TIMEOUT, Engine, Settings
 from .transport.mailbox import Mailbox
@@ -300,9 +300,10 @@ class Process(object):
         return 'http' if self._tls is None else 'https'
 
     def _begin_life(self):
+        # First what may fail, so that nothing is left of it.
         settings = self._settings()
+        detector = _Nobody() if self.master_uri is None else detect(self.master_uri, self._lead, self._scheme)
         engine = Engine(self, self._thread_name + '-loop', settings)
-        detector = detect(self.master_uri, engine.lead, self._scheme) if self.master_uri else _Nobody()
         mailbox = Mailbox(self._thread_name + '-callbacks', self._max_queued, engine.resume, self._raised)
         self._failure = self._exc_info = None
         self._is_leaving = self._is_muted = False
@@ -314,6 +315,11 @@ class Process(object):
         _remember(self)
         mailbox.start()
         engine.start(detector)
+
+    def _lead(self, candidates):
+        engine = self._engine
+        if engine is not None:
+            engine.lead(candidates)
 
     def _settings(self):
         # What was asked for is looked at now; the system's authorities only if an address turns out to be https.
@@ -343,7 +349,14 @@ class Process(object):
             wait_for(self._ended)
 
     def _raised(self, exc_info):
-        """A callback raised, and this is its thread: tell, and end without a farewell."""
+        """A callback raised, and this is its thread: tell, and end without a farewell.
+
+        A call that the network ate is no fault of the callback that made it: the driver goes on, subscribes again, and
+        an update whose callback it was comes again, as it is not acknowledged.
+        """
+        if isinstance(exc_info[1], (ConnectionFailed, Stopped)):
+            logger.warning('a callback made a call that came to nothing: %s', str(exc_info[1]))
+            return
         _show(exc_info)
         self._exc_info = exc_info
         self._failure = exc_info[1]
@@ -471,7 +484,7 @@ def _show(exc_info):
     """Log what a callback raised, or print it if nobody configured logging."""
     at = logger
     while at is not None:
-        if at.handlers:
+        if any(not isinstance(handler, logging.NullHandler) for handler in at.handlers):
             logger.error('a callback raised; the driver ends', exc_info=exc_info)
             return
         at = at.parent if at.propagate else None

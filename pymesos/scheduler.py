@@ -34,7 +34,8 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
     :param use_addict: whether callbacks get ``addict.Dict`` in place of dict.
     :param implicit_acknowledgements: whether an update is acknowledged once its callback has returned.
     :param principal: with `secret`, the credentials of basic authentication.
-    :param failover: what ``stop`` does if it is not told: whether the framework's tasks live on.
+    :param failover: taken for the sake of old programs; :meth:`stop` is told by its own argument, and nothing else
+        tears a framework down.
     :param timeout: seconds without a subscription after which the driver gives up and calls ``error``.
     :param suppressed_roles: roles that get no offers from the start; replaced by :meth:`updateFramework`.
     :param offer_constraints: OfferConstraints from the start (Mesos 1.11); replaced likewise.
@@ -57,7 +58,6 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self.implicit_acknowledgements = implicit_acknowledgements
         self.version = None
         self._framework = framework
-        self._failover = failover
         self._suppressed_roles = suppressed_roles
         self._offer_constraints = offer_constraints
         self._basic_credential = _basic(principal, secret)
@@ -91,16 +91,13 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
 
     # ---- life
 
-    def stop(self, failover=None):
+    def stop(self, failover=False):
         """End the driver; returns at once, from any thread, callbacks and signal handlers included.
 
         Without `failover` the master is told to tear the framework down: its tasks end and its id is of no more use.
-        With it they live on for the framework's ``failover_timeout``, for the next scheduler to take over. Left out,
-        what the constructor was given counts.
+        With it they live on for the framework's ``failover_timeout``, for the next scheduler to take over.
         """
-        if failover is not None:
-            self._failover = failover
-        self._end_life(not self._failover)
+        self._end_life(not failover)
 
     def teardown(self):
         """Tear the framework down and end the driver, whatever `failover` says; returns at once."""

@@ -148,7 +148,6 @@ class Channel(object):
             requests = [self._out] if self._out else []
             while self._waiting:
                 call = self._waiting.popleft()
-                call.tries += 1
                 call.begin()
                 self._sent.append(call)
                 requests.append(httpmsg.request(
@@ -267,6 +266,9 @@ class Channel(object):
         self._disconnect()
         calls = list(self._sent)
         self._sent.clear()
+        # Only the first is to blame: the others may have met a peer that closes after so many answers.
+        for call in calls[:1]:
+            call.tries += 1
         repeated = [call for call in calls if call.kind in REPEATABLE and call.tries < 2]
         self._waiting.extendleft(reversed(repeated))
         for call in calls:

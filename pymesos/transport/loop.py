@@ -7,7 +7,7 @@ import logging
 import os
 from collections import deque
 
-from .._compat import monotonic, pipe, selectors, socket_errors
+from .._compat import close_on_exec, monotonic, pipe, selectors, socket_errors
 
 __all__ = ['Loop', 'READ', 'Timer', 'WRITE']
 
@@ -42,6 +42,8 @@ class Loop(object):
     def __init__(self):
         self.is_closed = False
         self._selector = selectors.DefaultSelector()
+        if hasattr(self._selector, 'fileno'):
+            close_on_exec(self._selector)
         self._timers = []
         self._numbers = itertools.count()
         self._posted = deque()

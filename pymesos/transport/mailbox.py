@@ -77,7 +77,7 @@ class Mailbox(object):
                 while not self._items and not self._is_closed:
                     self._changed.wait()
                 if not self._items:
-                    return
+                    break
                 size, function, args = self._items.popleft()
             try:
                 function(*args)
@@ -86,6 +86,8 @@ class Mailbox(object):
             function = args = None      # what it held may be large
             if self._release(size):
                 self._drained()
+        # What a callback raised refers to this frame: somebody who keeps it must not keep the whole driver.
+        self._drained = self._raised = None
 
     def _release(self, size):
         """Give back room; whether that ends a time of being full."""

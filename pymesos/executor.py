@@ -220,7 +220,8 @@ class MesosExecutorDriver(Process, ExecutorDriver):
     def _note_launch(self, tasks):
         with self._ledger_lock:
             for task in tasks:
-                self.tasks[_task_id(task)] = task
+                if _task_id(task) is not None:
+                    self.tasks[_task_id(task)] = task
 
     def _note_acknowledged(self, event):
         """Forget an update; whether it was there. The first acknowledgement for a task lets go of the task, too."""
@@ -348,7 +349,7 @@ def _host(master):
 
 
 def _task_id(message):
-    return dict_in(message, 'task_id').get('value')
+    return dict_in(message, 'task_id').get('value') if isinstance(message, dict) else None
 
 
 def _tasks_of(launch_group):

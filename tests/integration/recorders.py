@@ -70,12 +70,12 @@ def scheduling(address, recorder=None, framework=FRAMEWORK, **options):
 
 
 @contextmanager
-def executing(environment, monkeypatch, recorder=None, **options):
-    """(driver, recorder) of a running executor with an agent's environment; MESOS_LOCAL keeps it from killing us."""
+def executing(agent, monkeypatch, recorder=None, environment=None, **options):
+    """(driver, recorder) of a running executor of a scripted agent; `environment` is for ``agent.environment()``."""
     recorder = recorder or Recorder()
-    for name in environment:
-        monkeypatch.setenv(name, environment[name])
-    monkeypatch.setenv('MESOS_LOCAL', '1')
+    variables = agent.environment(**(environment or {}))
+    for name in variables:
+        monkeypatch.setenv(name, variables[name])
     driver = MesosExecutorDriver(recorder, **options)
     driver.start()
     try:

@@ -105,9 +105,9 @@ class MesosExecutorDriver(Process, ExecutorDriver):
                 self.updates.pop(key, None)
             raise
         except Stopped as error:
-            logger.warning('the update of task %s is kept: %s', _task_id(status), error)
+            logger.warning('the update of task %s is kept: %s', _task_id(status), str(error))
         except ConnectionFailed as error:
-            logger.warning('the update of task %s is kept: %s', _task_id(status), error)
+            logger.warning('the update of task %s is kept: %s', _task_id(status), str(error))
             self._resubscribe(subscription, error)
 
     def sendFrameworkMessage(self, data):

@@ -50,6 +50,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
     _thread_name = 'pymesos-executor'
     _events = events.EXECUTOR
+    _late_types = frozenset(['HEARTBEAT', 'KILL', 'MESSAGE'])
     _heartbeat = None           # an agent announces none, and sends one every 30 minutes if it is not too old
 
     def __init__(self, executor, use_addict=False, timeout=DAY, http_timeout=10, **options):
@@ -194,10 +195,10 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         self._submit(calls.update(self.framework_id, self.executor_id, status), self._path, self._request_headers(),
                      finished)
 
-    def deliver(self, batch):
+    def deliver(self, number, batch):
         """Keep the ledger before any callback: a subscription may end while events wait for theirs."""
-        for event, _size in batch:
-            kind = event.get('type')
+        for _record, event in batch:
+            kind = event and event.get('type')
             if kind == 'LAUNCH':
                 self._note_launch([dict_in(dict_in(event, 'launch'), 'task')])
             elif kind == 'LAUNCH_GROUP':
@@ -206,7 +207,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
                 self._note_acknowledged(dict_in(event, 'acknowledged'))
             elif kind == 'SHUTDOWN':
                 self._arm_killer()
-        return super(MesosExecutorDriver, self).deliver(batch)
+        return super(MesosExecutorDriver, self).deliver(number, batch)
 
     def failed(self, error):
         """Without its agent an executor has to go."""

@@ -89,6 +89,9 @@ class Process(object):
     #: The events that are known, see :mod:`pymesos.wire.events`.
     _events = {}
 
+    #: The types whose events only the callbacks need: these are decoded on their thread.
+    _late_types = frozenset()
+
     _returns_after_loss = True
     _heartbeat = DEFAULT_HEARTBEAT
 
@@ -114,6 +117,7 @@ class Process(object):
         self._is_muted = False
         self._pid = None
         self._opened_id = None
+        self._spoilt = None                         # the number of a subscription with a record that is no event
         self._loop_ended = self._ended = None       # events of the current life
         # Guards the change from one life to the next in start().
         self._start_lock = threading.Lock()
@@ -307,6 +311,7 @@ class Process(object):
         mailbox = Mailbox(self._thread_name + '-callbacks', self._max_queued, engine.resume, self._raised)
         self._failure = self._exc_info = None
         self._is_leaving = self._is_muted = False
+        self._spoilt = None
         self._pid = os.getpid()
         self._stream_id = None
         self._engine, self._mailbox = engine, mailbox
@@ -328,7 +333,7 @@ class Process(object):
                       settled=BACKOFF_CAP, returns=self._returns_after_loss)
         return Settings(backoff=self._backoff(), terms=terms, dial_timeout=self._connect_timeout,
                         call_timeout=self._call_timeout, max_record=self._max_record, heartbeat=self._heartbeat,
-                        use_addict=self._use_addict, tls_context=context)
+                        use_addict=self._use_addict, late_types=self._late_types, tls_context=context)
 
     def _end_life(self, leaves):
         """No lock is taken here: it may be called from a signal handler."""
@@ -368,11 +373,21 @@ class Process(object):
         if self.interrupt_main:
             _thread.interrupt_main()
 
-    def _deliver(self, batch):
-        for event in batch:
-            if self._is_muted:
+    def _deliver(self, number, batch):
+        """Call :meth:`on_event` for each of a batch. A record that cannot be read ends its subscription."""
+        use_addict = self._use_addict
+        for record, event in batch:
+            if self._is_muted or number == self._spoilt:
                 return
+            if event is None:
+                try:
+                    event = messages.loads(record, use_addict)
+                except MessageError as error:
+                    self._spoilt = number
+                    self._resubscribe(number, error)
+                    return
             self.on_event(event)
+            event = None        # its memory serves the next
 
     # ---- what the engine tells (its host), on the loop's thread
 
@@ -397,11 +412,11 @@ class Process(object):
         """See :class:`pymesos.transport.engine.Engine`."""
         self._stream_id = self._opened_id
 
-    def deliver(self, batch):
+    def deliver(self, number, batch):
         """See :class:`pymesos.transport.engine.Engine`."""
         if not batch or self._is_muted:
             return True
-        return self._mailbox.put(sum(size for _event, size in batch), self._deliver, [event for event, _ in batch])
+        return self._mailbox.put(sum(len(record) for record, _event in batch), self._deliver, number, batch)
 
     def was_lost(self):
         """See :class:`pymesos.transport.engine.Engine`."""

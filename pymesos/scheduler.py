@@ -50,6 +50,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
 
     _thread_name = 'pymesos-scheduler'
     _events = events.SCHEDULER
+    _late_types = frozenset(events.SCHEDULER).difference(['SUBSCRIBED', 'ERROR'])
 
     def __init__(self, sched, framework, master_uri, use_addict=False, implicit_acknowledgements=True, principal=None,
                  secret=None, failover=False, timeout=DAY, suppressed_roles=None, offer_constraints=None, **options):

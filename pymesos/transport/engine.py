@@ -5,8 +5,9 @@ import logging
 import math
 import threading
 
-from ..errors import CallRejected, ConnectionLost, MesosError, Stopped, SubscriptionEnded
+from ..errors import CallRejected, ConnectionLost, MesosError, MessageError, Stopped, SubscriptionEnded
 from ..utils import redirected_address
+from ..wire import messages
 from ..wire.session import ENDED, LEAVING, SUBSCRIBED, WAITING, Session, classify_status
 from .channel import Channel
 from .dial import Dial
@@ -33,7 +34,7 @@ class Settings(object):
     watch); `use_addict` the kind of the events' dicts; `tls_context` for https (None: the system's authorities).
     """
 
-    def __init__(self, backoff, terms, dial_timeout, call_timeout, max_record, heartbeat, use_addict, tls_context):
+    def __init__(self, backoff, terms, dial_timeout, call_timeout, max_record, heartbeat, use_addict, late_types, tls_context):
         self.backoff = backoff
         self.terms = terms
         self.dial_timeout = dial_timeout
@@ -41,6 +42,7 @@ class Settings(object):
         self.max_record = max_record
         self.heartbeat = heartbeat
         self.use_addict = use_addict
+        self.late_types = late_types
         self.tls_context = tls_context
 
 
@@ -53,7 +55,8 @@ class Engine(object):
     - ``request_for(address)``: bytes of the SUBSCRIBE request
     - ``stream_opened(head)``: the answer to SUBSCRIBE was 200
     - ``was_subscribed(event)``: the SUBSCRIBED event came; the channel is ready
-    - ``deliver(events)``: a list of (event, size); whether there is room for more
+    - ``deliver(number, batch)``: a list of (record, event) of subscription `number`, the event None for types in
+      ``late_types``; whether there is room for more
     - ``was_lost()``: a subscription ended, for whatever reason
     - ``farewell()``: the call to send before leaving, or None
     - ``failed(error)``: the engine gives up, with a MesosError
@@ -229,7 +232,7 @@ class Engine(object):
     def _dialled(self, sock):
         self._dial = None
         address = self.session.address
-        self._stream = Stream(self.loop, sock, address, self, self._settings.max_record, self._settings.use_addict)
+        self._stream = Stream(self.loop, sock, address, self, self._settings.max_record)
         self._tell('dialled')
 
     def _dial_failed(self, error):
@@ -264,19 +267,32 @@ class Engine(object):
         self._tell(stimulus, fact)
         self._log_retry(reason)
 
-    def stream_events(self, events):
-        """A batch of events, in order."""
-        start = 0
-        for number, (event, _size) in enumerate(events):
+    def stream_records(self, records):
+        """A batch of records, in order.
+
+        Those of an OFFERS event and the like are decoded by the thread of the callbacks, one at a time: the loop is free
+        meanwhile, and what is decoded is in the processor's cache when the callback looks at it.
+        """
+        batch = []
+        for record in records:
+            if messages.type_of(record) in self._settings.late_types:
+                batch.append((record, None))
+                continue
+            try:
+                event = messages.loads(record, self._settings.use_addict)
+            except MessageError:
+                self._host.deliver(self.subscriptions, batch)       # what came before a bad record is good
+                raise
+            batch.append((record, event))
             kind = event.get('type')
             if kind == 'SUBSCRIBED' and self.session.state != SUBSCRIBED:
                 self._subscribed(event)
             elif kind == 'ERROR':
                 # All that came before it, and itself, still reach the callbacks.
-                has_room = self._host.deliver(events[start:number + 1])
+                has_room = self._host.deliver(self.subscriptions, batch)
                 self._errored(event)
                 return has_room
-        return self._host.deliver(events[start:])
+        return self._host.deliver(self.subscriptions, batch)
 
     def stream_ended(self, error):
         """The stream's socket is closed."""

@@ -7,7 +7,7 @@ import ssl
 
 from .._compat import monotonic, socket_errors
 from ..errors import ConnectionLost, HttpError, ProtocolError, TimedOut
-from ..wire import httpmsg, messages, recordio
+from ..wire import httpmsg, recordio
 from .dial import close_socket
 from .loop import READ, WRITE
 
@@ -46,17 +46,16 @@ def read_some(sock):
 class Stream(object):
     """Sends a request on a connected socket and reads the stream of records that answers it.
 
-    `listener` is told, on the loop's thread: ``stream_answered(head)`` once; ``stream_events(events)`` with a list of
-    (event, size in bytes), which returns whether reading may go on; ``stream_refused(head, text)`` instead of events
+    `listener` is told, on the loop's thread: ``stream_answered(head)`` once; ``stream_records(records)`` with a list of
+    bytes, which returns whether reading may go on; ``stream_refused(head, text)`` instead of events
     if the status is not 200; ``stream_ended(error)`` once at the end, however it came, after which the socket is closed.
     """
 
-    def __init__(self, loop, sock, address, listener, max_record, use_addict):
+    def __init__(self, loop, sock, address, listener, max_record):
         self._loop = loop
         self._sock = sock
         self._address = address
         self._listener = listener
-        self._use_addict = use_addict
         self._parser = httpmsg.ResponseParser()
         self._decoder = recordio.Decoder(max_record)
         self._head = None
@@ -212,13 +211,8 @@ class Stream(object):
             return
         self._last_record = monotonic()
         self._progress = 0
-        events = []
-        try:
-            for record in records:
-                events.append((messages.loads(record, self._use_addict), len(record)))
-        finally:                        # what came before a bad record is good
-            if not self._listener.stream_events(events) and not self._is_closed:
-                self.pause()
+        if not self._listener.stream_records(records) and not self._is_closed:
+            self.pause()
 
     def _finish_message(self):
         if self._head.status == 200:

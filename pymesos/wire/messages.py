@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import json
+import re
 from functools import partial
 
 import addict
@@ -9,7 +10,7 @@ import six
 
 from ..errors import MessageError, UsageError, excerpt
 
-__all__ = ['Dict', 'dumps', 'loads']
+__all__ = ['Dict', 'dumps', 'loads', 'type_of']
 
 
 class _DictType(type):
@@ -37,6 +38,7 @@ setattr(Dict, '__frozen', False)
 
 _plain_decoder = json.JSONDecoder()
 _addict_decoder = json.JSONDecoder(object_hook=partial(type.__call__, Dict))
+_LEADING_TYPE = re.compile(br'\{"type":"([A-Z_]{1,64})"[,}]')
 _encoder = json.JSONEncoder(separators=(',', ':'), allow_nan=False)
 
 
@@ -63,6 +65,15 @@ def _decode(decoder, text):
         if end == len(text):
             return message
     return decoder.decode(text)
+
+
+def type_of(data):
+    """The type of the message that `data` (bytes) holds, as text, if it stands first, as Mesos writes it; else None.
+
+    Without reading the rest: :func:`loads` may find another type behind it, or no JSON at all.
+    """
+    found = _LEADING_TYPE.match(data)
+    return found.group(1).decode('ascii') if found else None
 
 
 def dumps(message):

@@ -1,6 +1,7 @@
 """The fixtures of pymesos.testing.plugin, as a framework's author uses them."""
 from __future__ import absolute_import, division, print_function
 
+import io
 import os
 import re
 import subprocess
@@ -33,15 +34,29 @@ def test_fixtures_are_started(scripted_master, scripted_agent, fault_proxy):
     assert scripted_agent.connections == 0
 
 
+def run_pytest(folder, path):
+    """The output of a pytest of its own, on one file or folder."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(pymesos.__file__)))
+    environment = dict(os.environ, PYTHONPATH=root, PYTHONDONTWRITEBYTECODE='1')
+    process = subprocess.Popen([sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider', str(path)],
+                               cwd=str(folder), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return process.communicate()[0].decode('utf-8')
+
+
 def test_an_author_can_use_the_plugin(tmpdir):
     tmpdir.join('conftest.py').write("pytest_plugins = ['pymesos.testing.plugin']\n")
     tmpdir.join('test_author.py').write(AUTHORS_TEST)
-    environment = dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(os.path.abspath(pymesos.__file__))))
-    pytest_run = subprocess.Popen([sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider', str(tmpdir)],
-                                  cwd=str(tmpdir), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output = pytest_run.communicate()[0].decode('utf-8')
+    output = run_pytest(tmpdir, tmpdir)
     assert '2 passed, 1 error' in output
     assert re.search(r"left behind after 0\.1 s:\nE\s+thread 'forgotten'", output)
+
+
+def test_the_example_of_the_documentation_passes(tmpdir):
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'examples', 'test_one_task.py')
+    with io.open(source, encoding='utf-8') as stream:
+        tmpdir.join('test_one_task.py').write(stream.read())
+    output = run_pytest(tmpdir, tmpdir)
+    assert '5 passed' in output, output
 
 
 def test_random_seed_can_be_given(monkeypatch, request):

@@ -104,7 +104,7 @@ class Answer(object):
 class HttpConnection(object):
     """A connection that a client opened.
 
-    `number` counts from 1. :meth:`write` and :meth:`flushed` are for any thread, the rest for the server's.
+    `number` counts from 1. :meth:`write` is for any thread, the rest for the server's.
     """
 
     _heads = _Heads()

@@ -81,11 +81,6 @@ class Loop(object):
         """Whether the caller is on the thread."""
         return threading.current_thread() is self._thread
 
-    def wake(self):
-        """Let the thread look at its orders; from any thread."""
-        with self._lock:
-            self._wake()
-
     def order(self, function):
         """Let the thread call `function` soon; from any thread, does not wait."""
         with self._lock:

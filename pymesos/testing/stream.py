@@ -93,7 +93,7 @@ class Stream(object):
 
     def close(self):
         """Close the connection with FIN in the midst of the body, as a killed process does."""
-        self._server.loop.carry_out(lambda: self._connection.end('close'))
+        self._server.loop.carry_out(self._close)
 
     def half_close(self):
         """Send FIN and keep reading: the peer may still send."""
@@ -106,3 +106,7 @@ class Stream(object):
     def _finish(self):
         self._is_ended = True
         self._connection.finish_stream()
+
+    def _close(self):
+        self._is_ended = True
+        self._connection.end('close')

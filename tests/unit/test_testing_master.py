@@ -448,6 +448,18 @@ def test_half_closed_stream_is_still_read(master, client):
     master.stream.await_closed()
 
 
+def test_closed_stream_ends_in_the_midst_of_the_body(master, client):
+    client.subscribe()
+    master.send_raw(b'10\nhalf')
+    master.stream.close()
+    with pytest.raises(http_client.IncompleteRead) as caught:
+        client.stream.read()
+    assert caught.value.partial.endswith(b'10\nhalf')
+    assert client.call(REVIVE) == (403, 'Framework is not subscribed')
+    client.__exit__()
+    master.stream.await_closed()
+
+
 def test_a_stream_can_be_broken_below_http(master, client):
     client.subscribe()
     client.read_event(), client.read_event()

@@ -111,12 +111,11 @@ class SchedulerDriver(object):
     def start(self):
         """Start to look for the master and subscribe; return at once."""
 
-    def stop(self, failover=None):
+    def stop(self, failover=False):
         """Stop, at once and from anywhere; a second time does nothing.
 
         With `failover` the framework's tasks live on for its ``failover_timeout``, so that it can subscribe again under
-        its id, from here or elsewhere; without, it is torn down with all its tasks. Left out, what the driver's
-        constructor was given counts: no failover, unless it was told.
+        its id, from here or elsewhere; without, it is torn down with all its tasks.
         """
 
     def abort(self):

@@ -1,0 +1,11 @@
+from .executor import MesosExecutorDriver
+from .interface import Executor, OperatorMaster, Scheduler
+from .operator_v1 import MesosOperatorAgentDriver, MesosOperatorMasterDriver
+from .scheduler import MesosSchedulerDriver
+from .utils import decode_data, encode_data
+
+__all__ = ['Executor', 'MesosExecutorDriver', 'MesosOperatorAgentDriver', 'MesosOperatorMasterDriver',
+           'MesosSchedulerDriver', 'OperatorMaster', 'Scheduler', 'decode_data', 'encode_data']
+
+__VERSION__: str
+__version__: str

@@ -58,13 +58,6 @@ class Mailbox(object):
             self._changed.notify()
             return not self._is_full
 
-    def discard(self):
-        """Forget all that has not begun to run."""
-        with self._changed:
-            self._items.clear()
-            self._size = 0
-            self._is_full = False
-
     def close(self):
         """End the thread after what was put before."""
         with self._changed:

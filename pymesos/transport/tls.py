@@ -46,15 +46,13 @@ def _build(options):
 def context_from_environment(environ):
     """The context that an executor's LIBPROCESS_SSL_* variables describe, None where TLS is not enabled.
 
-    As in libprocess a server's certificate is verified if LIBPROCESS_SSL_VERIFY_SERVER_CERT (or its older name
-    ``_VERIFY_CERT``) says so or if neither is set; here that is the default. Source: PROTOCOL 7.
+    A server's certificate is verified unless LIBPROCESS_SSL_VERIFY_SERVER_CERT (or its older name
+    ``_VERIFY_CERT``) is false. The still older names without LIBPROCESS are not read: OpenSSL
+    has its own use for SSL_CERT_FILE. Source: PROTOCOL 7.
     """
     def value(*names):
-        for name in names:
-            for prefix in ('LIBPROCESS_SSL_', 'SSL_'):
-                if environ.get(prefix + name):
-                    return environ[prefix + name]
-        return None
+        found = [environ['LIBPROCESS_SSL_' + name] for name in names if environ.get('LIBPROCESS_SSL_' + name)]
+        return found[0] if found else None
 
     if (value('ENABLED') or '').lower() not in ('1', 'true'):
         return None

@@ -1,0 +1,45 @@
+"""What is said about the library beside its code is true."""
+from __future__ import absolute_import, division, print_function
+
+import io
+import os
+import re
+
+import pymesos
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def text_of(*names):
+    with io.open(os.path.join(ROOT, *names), encoding='utf-8') as stream:
+        return stream.read()
+
+
+def test_program_of_the_readme_is_the_example():
+    readme = text_of('README.md')
+    program = readme.partition('```python\n')[2].partition('```\n')[0]
+    assert program == text_of('examples', 'minimal.py')
+
+
+def test_newest_entry_of_the_changelog_is_this_version():
+    versions = re.findall(r'^## (.*)$', text_of('CHANGELOG.md'), re.MULTILINE)
+    assert versions[0] == pymesos.__version__ == pymesos.__VERSION__
+
+
+def test_version_is_in_the_range_that_users_pin():
+    assert (0, 3, 16) <= tuple(int(number) for number in pymesos.__version__.split('.')) < (0, 4)
+
+
+def test_links_of_the_readme_lead_somewhere():
+    targets = re.findall(r'\]\(([^)]+)\)', text_of('README.md'))
+    assert targets
+    missing = [target for target in targets if not os.path.exists(os.path.join(ROOT, target))]
+    assert not missing
+
+
+def test_environment_page_has_every_variable_that_is_read():
+    page = text_of('docs', 'environment.rst')
+    sources = text_of('pymesos', 'executor.py')
+    names = set(re.findall(r"'(MESOS_[A-Z_]+)'", sources))
+    assert names
+    assert not [name for name in sorted(names) if name not in page]

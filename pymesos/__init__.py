@@ -5,13 +5,14 @@ import logging
 
 from .executor import MesosExecutorDriver
 from .interface import Executor, OperatorMaster, Scheduler
+from .operator_v1 import MesosOperatorAgentDriver, MesosOperatorMasterDriver
 from .scheduler import MesosSchedulerDriver
 from .utils import decode_data, encode_data
 
 __VERSION__ = __version__ = '0.3.16'
 
-__all__ = ['Executor', 'MesosExecutorDriver', 'MesosSchedulerDriver', 'OperatorMaster', 'Scheduler', 'decode_data',
-           'encode_data']
+__all__ = ['Executor', 'MesosExecutorDriver', 'MesosOperatorAgentDriver', 'MesosOperatorMasterDriver',
+           'MesosSchedulerDriver', 'OperatorMaster', 'Scheduler', 'decode_data', 'encode_data']
 
 # So that 2.7 does not complain of a missing handler; what is logged, and where to, is the program's choice.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 __all__ = ['Backoff', 'Spread']
 
+
 def _zero():
     return 0.0
 

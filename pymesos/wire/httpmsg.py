@@ -41,9 +41,10 @@ _REMEMBERED_HEAD_BYTES = 2048
 # Enough digits for the largest int64.
 _CONTENT_LENGTH = re.compile(r'[0-9]{1,19}\Z')
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_TARGET = re.compile(r'[\x21-\x7e]+\Z')
-_VALUE = re.compile(u'[\t\x20-\x7e\x80-\xff]*\\Z')
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TARGET = r'[\x21-\x7e]+'
+_VALUE = u'[\t\x20-\x7e\x80-\xff]*'
+_HEAD = re.compile(u'%s %s HTTP/1[.]1\r\n(?:%s: %s\r\n)*\\Z' % (_TOKEN, _TARGET, _TOKEN, _VALUE))
 
 
 def request(method, target, headers, body=b''):
@@ -53,20 +54,28 @@ def request(method, target, headers, body=b''):
     Content-Length is added behind them. Raises :class:`UsageError` for a name or a value that would break the
     message, such as one with a line break.
     """
-    lines = ['%s %s HTTP/1.1' % (_checked(_TOKEN, method, 'method'), _checked(_TARGET, target, 'target'))]
-    for name, value in headers:
-        lines.append('%s: %s' % (_checked(_TOKEN, name, 'header name'),
-                                 _checked(_VALUE, value, 'value of the header %s' % name)))
-    lines.append('Content-Length: %d\r\n\r\n' % len(body))
-    head = '\r\n'.join(lines)
+    lines = ['%s %s HTTP/1.1\r\n' % (method, target)]
+    lines += ['%s: %s\r\n' % field for field in headers]
+    head = ''.join(lines)
+    # No part can hold a line break if the head has the lines that were written and no more.
+    if not _HEAD.match(head) or head.count('\n') != len(lines):
+        raise UsageError('cannot write a request: %s characters that HTTP does not allow there'
+                         % _name_culprit(method, target, headers))
+    head += 'Content-Length: %d\r\n\r\n' % len(body)
     return (head if isinstance(head, bytes) else head.encode('latin-1')) + body
 
 
-def _checked(pattern, text, what):
-    # The value itself is not quoted: it may be a secret.
-    if not pattern.match(text):
-        raise UsageError('cannot write a request: the %s has characters that HTTP does not allow there' % what)
-    return text
+def _name_culprit(method, target, headers):
+    """What breaks the head of a request. Not its value: that may be a secret."""
+    if not re.match(_TOKEN + r'\Z', method):
+        return 'the method has'
+    if not re.match(_TARGET + r'\Z', target):
+        return 'the target has'
+    for name, _ in headers:
+        if not re.match(_TOKEN + r'\Z', name):
+            return 'the name of a header has'
+    names = [name for name, value in headers if not re.match(_VALUE + u'\\Z', value)]
+    return 'the value of the header %s has' % ', '.join(names)
 
 
 class Head(namedtuple('Head', ['status', 'reason', 'headers'])):
@@ -151,7 +160,8 @@ class ResponseParser(object):
         Raises :class:`HttpError` if they ended inside a response, and if there was an error before.
         """
         if self._failure is None and self._begun_head:
-            self._failure = 'cannot read HTTP: the connection ended inside a head: %s' % excerpt(bytes(self._begun_head))
+            self._failure = ('cannot read HTTP: the connection ended inside a head: %s'
+                             % excerpt(bytes(self._begun_head)))
         elif self._failure is None and self._read_body is not None:
             if self._read_body is _until_close:
                 self._read_body = None

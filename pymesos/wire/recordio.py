@@ -93,8 +93,8 @@ class Decoder(object):
             length = int(header.group(1))
             end = position + length
             if length > self._max_record:
-                self._failure = ('cannot decode records: the peer announced a record of %d bytes, at most %d are allowed'
-                                 % (length, self._max_record))
+                self._failure = ('cannot decode records: the peer announced a record of %d bytes, '
+                                 'at most %d are allowed' % (length, self._max_record))
                 return
             if end > size:
                 self._length = length
@@ -106,8 +106,8 @@ class Decoder(object):
     def _hold_header(self, data, position):
         begun = _BEGUN_HEADER.match(data, position)
         if begun is None:
-            self._failure = ('cannot decode records: expected a length of 1 to %d digits and a line feed, the peer sent %s'
-                             % (MAX_DIGITS, excerpt(data[position:])))
+            self._failure = ('cannot decode records: expected a length of 1 to %d digits and a line feed, '
+                             'the peer sent %s' % (MAX_DIGITS, excerpt(data[position:])))
         else:
             self._held += begun.group(1)
 

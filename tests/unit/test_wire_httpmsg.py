@@ -208,7 +208,8 @@ def test_a_body_above_32_bits_is_counted(backend):
 
 def test_a_bare_line_feed_ends_no_line_of_a_chunked_body(backend):
     # Some parsers go on waiting for the carriage return, the others refuse the line feed.
-    for data in (b'5\nhello\n0\n\n', b'5\nhello\r\n0\r\n\r\n', b'0\r\n\n', b'0\r\n\n' + ACCEPTED):
+    for data in (b'5\nhello\n0\n\n', b'5\nhello\r\n0\r\n\r\n', b'0\r\n\n',
+                 b'0\r\n\n' + ACCEPTED):
         responses, error = read(backend, [CHUNKED + data])
         assert error in ('feed', 'close')
         assert (responses[0]['body'], responses[0]['is_complete']) == (b'', False)
@@ -250,12 +251,15 @@ def test_a_request_carries_any_bytes():
     ('PO ST', '/', [], 'the method has'),
     ('POST', '/ HTTP/1.1\r\nX: y', [], 'the target has'),
     ('POST', '', [], 'the target has'),
-    ('POST', '/', [('X\r\nY', 'z')], 'the header name has'),
-    ('POST', '/', [('X:', 'z')], 'the header name has'),
+    ('POST', '/', [('X\r\nY', 'z')], 'the name of a header has'),
+    ('POST', '/', [('X:', 'z')], 'the name of a header has'),
     ('POST', '/', [('Authorization', 'secret\r\nX: y')], 'the value of the header Authorization has'),
     ('POST', '/', [('X', 'a\nb')], 'the value of the header X has'),
     ('POST', '/', [('X', 'a\n')], 'the value of the header X has'),
-    ('POST', '/', [('X', 'a\0b')], 'the value of the header X has'),
+    ('POST', '/', [('X', 'a\r\n')], 'the value of the header X has'),
+    ('POST', '/', [('X', 'a\r\n\r\nGET / HTTP/1.1')], 'the value of the header X has'),
+    ('POST', '/', [('', 'a')], 'the name of a header has'),
+    ('POST', '/', [('A', 'b'), ('X', 'a\0b')], 'the value of the header X has'),
     ('POST', '/', [('X', u'\u20ac')], 'the value of the header X has'),
 ])
 def test_a_request_that_would_break_the_message_is_refused(method, target, headers, text):

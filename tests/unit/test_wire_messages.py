@@ -267,5 +267,11 @@ def test_what_json_cannot_carry_is_refused(message):
     assert str(raised.value).startswith('cannot write a message as JSON: ')
 
 
-def test_dict_is_public():
-    assert sorted(messages.__all__) == ['Dict', 'dumps', 'loads']
+@pytest.mark.parametrize('data, kind', [
+    (b'{"type":"OFFERS","offers":{}}', 'OFFERS'), (b'{"type":"HEARTBEAT"}', 'HEARTBEAT'),
+    (b'{"type":"UPDATE_OPERATION_STATUS","x":1}', 'UPDATE_OPERATION_STATUS'), (b'{"type": "OFFERS"}', None),
+    (b'{"offers":{},"type":"OFFERS"}', None), (b'{"type":1}', None), (b'{"type":"a"}', None), (b'{"type":"A', None),
+    (b'', None), (b'garbage', None), (b'{"type":""}', None), (b'{"type":"A\\u0042"}', None),
+])
+def test_a_leading_type_is_known_without_reading_the_rest(data, kind):
+    assert messages.type_of(data) == kind

@@ -28,6 +28,9 @@ PATH = '/api/v1/executor'
 DEFAULT_RECOVERY_TIMEOUT = '15mins'
 DEFAULT_BACKOFF_MAX = '2secs'
 
+#: Seconds between two HEARTBEAT calls: they keep proxies from closing a connection that has nothing to say (PROTOCOL 3.1).
+HEARTBEAT_INTERVAL = 1800.0
+
 #: How many of the uuids that were used are remembered, to notice a status dict that is sent a second time.
 REMEMBERED_UUIDS = 1000
 
@@ -82,6 +85,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         self._replayed = set()          # uuids that the latest SUBSCRIBE carried
         self._used = OrderedDict()      # uuid text -> state, of the latest updates
         self._killer = None
+        self._beat_timer = None
 
     # ---- calls
 
@@ -180,6 +184,18 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             late = [(key, update['status']) for key, update in self.updates.items() if key not in self._replayed]
         for key, status in late:
             self._resend(key, status)
+        self._beat_later()
+
+    def _beat_later(self):
+        if self._beat_timer is not None:
+            self._beat_timer.cancel()
+        self._beat_timer = self._engine.loop.call_later(HEARTBEAT_INTERVAL, self._beat)
+
+    def _beat(self):
+        if self.connected:
+            self._submit(calls.executor_heartbeat(self.framework_id, self.executor_id), self._path,
+                         self._request_headers(), _forget_answer)
+            self._beat_later()
 
     def _resend(self, key, status):
         subscription = self._subscription()
@@ -318,6 +334,12 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 def _kill_group():
     logger.warning('the grace period is over: the process group is killed')
     os.killpg(0, signal.SIGKILL)
+
+
+def _forget_answer(_body, error):
+    """An agent before 1.8 knows no HEARTBEAT; and a connection that broke shows itself elsewhere."""
+    if error is not None:
+        logger.debug('HEARTBEAT came to nothing: %s', str(error))
 
 
 def _needed(environ, name):

@@ -11,6 +11,7 @@ import pytest
 from recorders import executing
 
 from pymesos import MesosExecutorDriver
+from pymesos import executor as executor_module
 from pymesos._compat import monotonic
 from pymesos.errors import CallRejected, UsageError
 from pymesos.testing import FaultProxy, ScriptedAgent, wait_until
@@ -292,6 +293,16 @@ def group_has_members(group):
     except OSError:
         return False
     return True
+
+
+def test_heartbeat_calls_keep_the_connection_of_calls_in_use(monkeypatch):
+    monkeypatch.setattr(executor_module, 'HEARTBEAT_INTERVAL', 0.05)
+    with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, recorder):
+        recorder.wait('registered')
+        agent.reject_next(400, 'unknown call', type='HEARTBEAT')
+        call = agent.await_call('HEARTBEAT', count=3)
+        assert call.body == {'type': 'HEARTBEAT', 'framework_id': driver.framework_id, 'executor_id': driver.executor_id}
+        assert driver.connected
 
 
 def test_token_is_used_and_removed_from_the_environment(monkeypatch):

@@ -276,10 +276,10 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         self._callback('launchTaskGroup', [self._as_dict(task) for task in tasks])
 
     def on_kill(self, event):
-        """KILL: ``killTask``, with the kill policy if there is one and the method takes it."""
+        """KILL: ``killTask``, with the kill policy (None if there is none) if the method takes it."""
         args = [self._as_dict(event.get('task_id'))]
-        if 'kill_policy' in event and _takes_kill_policy(getattr(self.executor, 'killTask', None)):
-            args.append(self._as_dict(event['kill_policy']))
+        if _takes_kill_policy(getattr(self.executor, 'killTask', None)):
+            args.append(self._as_dict(event['kill_policy']) if 'kill_policy' in event else None)
         self._callback('killTask', *args)
 
     def on_acknowledged(self, event):

@@ -78,8 +78,8 @@ class Client(object):
     """Sends calls to whatever address it is told, over connections that it keeps open.
 
     `timeout` is the seconds that a connection may take, and each step of sending; `tls` see
-    :func:`pymesos.transport.tls.make_context`. Any thread may call, and several at once: each then has a connection of its own. No lock is taken, so a signal
-    handler may close it. A child of fork() makes connections of its own.
+    :func:`pymesos.transport.tls.make_context`. Any thread may call, and several at once: each then has a connection of
+    its own. No lock is taken, so a signal handler may close it. A child of fork() makes connections of its own.
     """
 
     def __init__(self, timeout, tls=None):

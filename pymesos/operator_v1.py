@@ -117,7 +117,11 @@ class MesosOperatorDaemonDriver(OperatorDaemonDriver):
                 failure, self._leader = error, None
                 continue
             send = self._client.open_records if wants_records else self._client.call
-            address, reply = send(connection, request)
+            try:
+                address, reply = send(connection, request)
+            except ConnectionFailed:
+                self._leader = None
+                raise
             # A master that answers 503 does not lead, or not yet.
             self._leader = None if getattr(reply, 'status', None) == 503 else address
             return address, reply
@@ -197,10 +201,10 @@ class MesosOperatorDaemonDriver(OperatorDaemonDriver):
 class MesosOperatorMasterDriver(Process, MesosOperatorDaemonDriver, OperatorMasterDriver):
     """The calls of a master (PROTOCOL 4.1), and its events (4.2) for an `operator`.
 
-    :param master_uri: ``host``, ``host:port``, ``https://host:port``, several of them with commas between, ``zk://...`` or
-        ``file://...``; see :func:`pymesos.detector.detect`. Calls find the leader too, within `http_timeout` seconds.
-    :param operator: the object whose callbacks are called, such as a :class:`pymesos.OperatorMaster`; what it lacks counts
-        as an empty callback. Only for ``start()`` and ``run()``.
+    :param master_uri: ``host``, ``host:port``, ``https://host:port``, several of them with commas between, ``zk://...``
+        or ``file://...``; see :func:`pymesos.detector.detect`. Calls find the leader too, within `http_timeout` seconds.
+    :param operator: the object whose callbacks are called, such as a :class:`pymesos.OperatorMaster`; what it lacks
+        counts as an empty callback. Only for ``start()`` and ``run()``.
     :param use_addict: whether callbacks get ``addict.Dict`` in place of dict. What calls return is always a dict.
     :param timeout: seconds without a subscription after which the driver gives up; see its `failure`.
     :param principal: and `secret`, `tls`, `http_timeout`: see :class:`MesosOperatorDaemonDriver`, as for calls.
@@ -228,7 +232,7 @@ class MesosOperatorMasterDriver(Process, MesosOperatorDaemonDriver, OperatorMast
         self._leader = None
 
     def change_master(self, new_master):
-        """Subscribe, and call, at another address, text such as ``host:port``; None to hang up and wait for the next."""
+        """Subscribe, and call, at another address, text such as ``host:port``; None to hang up and wait for one."""
         self._leader = None
         super(MesosOperatorMasterDriver, self).change_master(new_master)
 
@@ -401,7 +405,7 @@ class MesosOperatorAgentDriver(MesosOperatorDaemonDriver, OperatorAgentDriver):
         super(MesosOperatorAgentDriver, self).__init__(agent_uri, principal, secret, tls, http_timeout)
 
     def getContainers(self, show_nested=False, show_standalone=False):
-        """The containers on the agent: ``get_containers``, ``containers``."""
+        """The containers on the agent: ``get_containers``, ``containers``; no ``get_containers`` if there are none."""
         return self._send(operator_calls.get_containers(show_nested, show_standalone))
 
     def launchNestedContainer(self, launch_nested_container):
@@ -441,8 +445,11 @@ class MesosOperatorAgentDriver(MesosOperatorDaemonDriver, OperatorAgentDriver):
     def attachContainerOutput(self, container_id):
         """Read a container's standard output and error, from now on.
 
-        Returns an iterator of ProcessIO (dicts; PROTOCOL 4.4), which is also a context manager and has ``close()``:
-        see :class:`pymesos._operator_http.Records`. It ends when the container's output does.
+        Returns an iterator of ProcessIO (dicts; PROTOCOL 4.4) that blocks until there is one, and ends when the
+        container's output does. It is a context manager and has ``close()``, which any thread may call and which ends
+        a wait for the next. It raises :class:`~pymesos.errors.ConnectionLost` if the connection broke,
+        :class:`~pymesos.errors.TimedOut` if five heartbeats of the agent (every 30 s unless it says otherwise) did not
+        come, and :class:`~pymesos.errors.ProtocolError` for what is not a stream of messages.
         """
         return self._send_for_output(operator_calls.attach_container_output(container_id))
 

@@ -233,5 +233,6 @@ def _container_id(container_id, parent_id):
 def _machine(machine):
     names = dict((key, machine[key]) for key in ('hostname', 'ip') if machine.get(key))
     if not names:
-        raise UsageError('cannot tell which machine %s is: expected a hostname, an ip, or both' % excerpt(repr(machine)))
+        raise UsageError('cannot tell which machine %s is: expected a hostname, an ip, or both'
+                         % excerpt(repr(machine)))
     return names

@@ -243,8 +243,8 @@ def test_a_request_without_a_body_has_a_length_too():
 
 def test_a_request_carries_any_bytes():
     body = bytes(bytearray(range(256)))
-    assert httpmsg.request('POST', u'/', [(u'X', u'caf\xe9')], body).endswith(b'X: caf\xe9\r\nContent-Length: 256\r\n\r\n'
-                                                                              + body)
+    request = httpmsg.request('POST', u'/', [(u'X', u'caf\xe9')], body)
+    assert request == b'POST / HTTP/1.1\r\nX: caf\xe9\r\nContent-Length: 256\r\n\r\n' + body
 
 
 @pytest.mark.parametrize('method, target, headers, text', [

@@ -202,7 +202,7 @@ class MesosOperatorMasterDriver(Process, MesosOperatorDaemonDriver, OperatorMast
     """The calls of a master (PROTOCOL 4.1), and its events (4.2) for an `operator`.
 
     :param master_uri: ``host``, ``host:port``, ``https://host:port``, several of them with commas between, ``zk://...``
-        or ``file://...``; see :func:`pymesos.detector.detect`. Calls find the leader too, within `http_timeout` seconds.
+        or ``file://...``; see :func:`pymesos.detector.detect`. Calls find the leader too, within `http_timeout`.
     :param operator: the object whose callbacks are called, such as a :class:`pymesos.OperatorMaster`; what it lacks
         counts as an empty callback. Only for ``start()`` and ``run()``.
     :param use_addict: whether callbacks get ``addict.Dict`` in place of dict. What calls return is always a dict.

@@ -186,6 +186,8 @@ class Channel(object):
                 if self._sock is not sock:      # the last answer closed the connection
                     return
                 self._take(part)
+            if self._sock is sock and self._parser.error is not None:
+                raise self._parser.error
         except ProtocolError as error:
             self._disconnect()
             self._fail(list(self._sent), error)

@@ -29,6 +29,12 @@ _RETRY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 logger = logging.getLogger(__name__)
 
 
+def _raise_if(error):
+    """Raise what a parser found behind the good part that it gave out first."""
+    if error is not None:
+        raise error
+
+
 def read_some(sock):
     """What is there to be read: bytes, b'' at the end, None if nothing is there just now."""
     try:
@@ -57,6 +63,7 @@ class Stream(object):
         self._address = address
         self._listener = listener
         self._parser = httpmsg.ResponseParser()
+        logger.debug('reading the stream of %s with %s', address, self._parser.backend)
         self._decoder = recordio.Decoder(max_record)
         self._head = None
         self._refusal = []
@@ -173,6 +180,7 @@ class Stream(object):
                 self._take_part(part)
                 if self._is_closed:
                     return
+            _raise_if(self._parser.error)
         except ProtocolError as error:
             self._end(error)
 
@@ -207,12 +215,12 @@ class Stream(object):
     def _take_records(self, data):
         records = self._decoder.feed(data)
         self._progress += len(data)
-        if not records:
-            return
-        self._last_record = monotonic()
-        self._progress = 0
-        if not self._listener.stream_records(records) and not self._is_closed:
-            self.pause()
+        if records:
+            self._last_record = monotonic()
+            self._progress = 0
+            if not self._listener.stream_records(records) and not self._is_closed:
+                self.pause()
+        _raise_if(self._decoder.error)
 
     def _finish_message(self):
         if self._head.status == 200:

@@ -130,6 +130,15 @@ def test_record_of_two_gigabytes_is_refused_by_its_header(caplog):
     assert any('2147483648' in record.getMessage() for record in caplog.records)
 
 
+def test_fault_in_the_same_bytes_as_a_good_event_is_noticed_at_once():
+    rescind = b'{"type":"RESCIND","rescind":{"offer_id":{"value":"o1"}}}'
+    with ScriptedMaster() as peer, scheduling(peer.address) as (_driver, recorder):     # silence would take 75 s
+        recorder.wait('registered')
+        peer.send_raw(b'%d\n%s2147483648\n' % (len(rescind), rescind))
+        recorder.wait('offerRescinded')
+        recorder.wait('disconnected')
+
+
 def test_error_event_ends_the_driver():
     with master() as peer:
         peer.refuse_next_subscription('Framework has been removed')

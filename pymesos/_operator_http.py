@@ -437,10 +437,9 @@ def _inflate(data, address):
 class Records(six.Iterator):
     """The messages (dicts) of a streamed answer, as they come; for one thread at a time.
 
-    Iterating blocks until a message is there. It ends when the peer has ended the stream, or after :meth:`close`;
-    it raises :class:`pymesos.errors.ConnectionLost` if the connection broke, :class:`pymesos.errors.TimedOut` after five
-    heartbeats did not come, :class:`pymesos.errors.ProtocolError` for what is not a stream of messages. A context manager that
-    closes at its end.
+    Iterating blocks until a message is there. It ends when the peer has ended the stream, or after :meth:`close`; it
+    raises ConnectionLost if the connection broke, TimedOut after five heartbeats did not come, and ProtocolError for
+    what is not a stream of messages. A context manager that closes at its end.
     """
 
     def __init__(self, connection):

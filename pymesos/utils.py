@@ -33,8 +33,9 @@ _DURATION = re.compile(r'([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|ms|secs|mins|hrs|d
 
 _SCHEME = re.compile(r'(?:([A-Za-z][A-Za-z0-9+.-]*):)?//')
 
-#: What can be an IPv6 address; a name or host:port with a colon too many cannot.
-_IPV6 = re.compile(r'(?=.*:.*:)[0-9A-Fa-f:.]+(%[0-9A-Za-z._~-]+)?\Z')
+#: What can be an IPv6 address: eight parts, or fewer and ``::``, the last two perhaps as IPv4; host:port with a colon
+#: too many cannot.
+_IPV6 = re.compile(r'(?=[^%]*::|(?:[^:]+:){6,7}[^:]+\Z)[0-9A-Fa-f:.]+(%[0-9A-Za-z._~-]+)?\Z')
 
 
 def encode_data(data):

@@ -1,0 +1,196 @@
+"""The channel of calls: each call gets its answer or its error, once, and in order."""
+from __future__ import absolute_import, division, print_function
+
+import socket
+import threading
+
+import pytest
+
+from pymesos.errors import CallRejected, ConnectionFailed, ConnectionLost, HttpError, Stopped, TimedOut
+from pymesos.testing import Answer, ScriptedMaster, wait_until
+from pymesos.transport import channel as module
+from pymesos.transport.channel import Call, Channel
+from pymesos.transport.loop import Loop
+from pymesos.utils import parse_address
+
+
+class Calling(object):
+    """A channel to an address, on a loop with a thread of its own."""
+
+    def __init__(self, address, timeout=30.0):
+        self.loop = Loop()
+        self.channel = Channel(self.loop, parse_address(address), 5.0, timeout, None)
+        self.results = []
+        self.thread = threading.Thread(target=self.loop.run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.loop.post(self.channel.close, Stopped('the test is over'))
+        self.loop.post(self.loop.close)
+        self.thread.join()
+        self.loop = self.channel = None
+
+    def submit(self, kind='KILL', body=b'{}', target='/call'):
+        headers = [('Content-Type', 'application/json')]
+        self.loop.post(self.channel.submit, Call(
+            kind, target, headers, body, lambda answer, error: self.results.append((kind, answer, error))))
+
+    def wait(self, count):
+        wait_until(lambda: len(self.results) >= count, message=lambda: '%d results, not %s' % (count, self.results))
+        return self.results
+
+
+@pytest.fixture
+def server():
+    with ScriptedMaster() as peer:
+        yield peer
+
+
+def test_answers_reach_their_calls_in_order(server):
+    server.on_path('/call', lambda request: Answer(200, request.body))
+    with Calling(server.address) as calling:
+        for number in range(100):
+            calling.submit('KILL', b'%d' % number)
+        assert [answer for _kind, answer, _error in calling.wait(100)] == [b'%d' % number for number in range(100)]
+        assert server.connections == 1
+
+
+def test_rejection_has_status_text_call_and_peer(server):
+    server.on_path('/call', lambda request: Answer(403, 'Framework is not subscribed'))
+    with Calling(server.address) as calling:
+        calling.submit()
+        (_kind, answer, error), = calling.wait(1)
+        assert answer is None and isinstance(error, CallRejected)
+        assert (error.status, error.body, error.call, error.address) == (
+            403, 'Framework is not subscribed', 'KILL', server.netloc)
+        assert str(error) == 'Failed to send KILL to %s: HTTP status 403: %r' % (
+            server.netloc, u'Framework is not subscribed')
+
+
+def test_long_text_of_a_rejection_is_cut_in_the_message_and_whole_in_the_body(server):
+    server.on_path('/call', lambda request: Answer(400, 'x' * 5000))
+    with Calling(server.address) as calling:
+        calling.submit()
+        (_kind, _answer, error), = calling.wait(1)
+        assert len(str(error)) < 400 and error.body == 'x' * 5000
+
+
+def test_nobody_there_fails_every_call_that_waits():
+    listener = socket.socket()
+    listener.bind(('127.0.0.1', 0))
+    address = '127.0.0.1:%d' % listener.getsockname()[1]
+    listener.close()
+    with Calling(address) as calling:
+        for _ in range(3):
+            calling.submit()
+        for _kind, _answer, error in calling.wait(3):
+            assert isinstance(error, ConnectionFailed)
+            assert 'cannot connect to %s' % address in str(error)
+
+
+def slam(listener, count, seen):
+    """Accept `count` connections, read a request on each, and close it without an answer."""
+    for _ in range(count):
+        sock, _address = listener.accept()
+        data = b''
+        while not data.endswith(b'"'):
+            data += sock.recv(4096)
+        seen.append(data.split(b'\r\n\r\n')[1])
+        sock.close()
+
+
+def test_only_what_may_be_repeated_is_repeated_and_that_once():
+    seen = []
+    listener = socket.socket()
+    listener.bind(('127.0.0.1', 0))
+    listener.listen(5)
+    server = threading.Thread(target=slam, args=(listener, 3, seen))
+    server.start()
+    with Calling('127.0.0.1:%d' % listener.getsockname()[1]) as calling:
+        calling.submit('ACCEPT', b'"accept"')
+        (_kind, _answer, error), = calling.wait(1)
+        assert isinstance(error, ConnectionLost) and 'before it answered ACCEPT' in str(error)
+        calling.submit('REVIVE', b'"revive"')
+        assert isinstance(calling.wait(2)[1][2], ConnectionLost)
+    server.join()
+    listener.close()
+    assert seen == [b'"accept"', b'"revive"', b'"revive"']
+
+
+def test_late_call_ends_alone_and_the_others_go_on(server):
+    server.on_path('/other', lambda request: Answer(200, b'other'))
+    with Calling(server.address, timeout=0.5) as calling:
+        server.on_path('/never', lambda request: Answer(200, b'late', gate=threading.Event()))
+        calling.submit('KILL', b'"slow"', '/never')
+        (_kind, _answer, error), = calling.wait(1)
+        assert isinstance(error, TimedOut)
+        assert str(error) == '%s did not answer KILL within 0.5 seconds' % server.netloc
+        calling.submit('KILL', b'{}', '/other')
+        assert calling.wait(2)[1][1] == b'other'
+
+
+def test_redirect_is_followed_with_the_body_and_remembered(server):
+    with ScriptedMaster() as leader:
+        leader.on_path('/call', lambda request: Answer(200, request.body))
+        asked = []
+
+        def point(request):
+            asked.append(request.body)
+            return Answer(307, b'', [('Location', '//%s/call' % leader.netloc)])
+
+        server.on_path('/call', point)
+        with Calling(server.address) as calling:
+            calling.submit('KILL', b'1')
+            assert calling.wait(1)[0][1] == b'1'
+            calling.submit('KILL', b'2')
+            assert calling.wait(2)[1][1] == b'2'
+        assert asked == [b'1']
+
+
+def test_redirects_in_a_circle_end(server):
+    server.on_path('/call', lambda request: Answer(307, b'', [('Location', '//%s/call' % server.netloc)]))
+    with Calling(server.address) as calling:
+        calling.submit()
+        (_kind, _answer, error), = calling.wait(1)
+        assert isinstance(error, CallRejected) and 'redirected 6 times' in str(error)
+
+
+def test_redirect_to_nowhere_is_an_error(server):
+    server.on_path('/call', lambda request: Answer(307, b'', [('Location', 'ftp://x')]))
+    with Calling(server.address) as calling:
+        calling.submit()
+        assert 'ftp' in str(calling.wait(1)[0][2])
+
+
+@pytest.mark.parametrize('answer', [b'nonsense\r\n\r\n', b'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n',
+                                    b'HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n' * 2])
+def test_answer_that_is_none_fails_the_call_or_the_connection(server, answer):
+    server.on_path('/call', lambda request: answer)
+    with Calling(server.address) as calling:
+        calling.submit('ACCEPT')
+        error = calling.wait(1)[0][2]
+        assert error is None or isinstance(error, HttpError)
+        server.on_path('/call', lambda request: Answer(200, b'fine'))
+        calling.submit('KILL')
+        calling.wait(2)
+        assert calling.results[1][2] is None or isinstance(calling.results[1][2], (HttpError, ConnectionLost))
+
+
+def test_answer_above_the_limit_is_refused(server, monkeypatch):
+    monkeypatch.setattr(module, 'LONGEST_ANSWER', 1000)
+    server.on_path('/call', lambda request: Answer(200, b'x' * 2000))
+    with Calling(server.address) as calling:
+        calling.submit()
+        assert 'with more than 1000 bytes' in str(calling.wait(1)[0][2])
+
+
+def test_close_ends_what_is_under_way(server):
+    server.on_path('/call', lambda request: Answer(200, b'late', gate=threading.Event()))
+    with Calling(server.address) as calling:
+        calling.submit()
+        wait_until(lambda: server.connections == 1)
+        calling.loop.post(calling.channel.close, Stopped('mine'))
+        assert str(calling.wait(1)[0][2]) == 'mine'

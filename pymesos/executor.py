@@ -12,7 +12,7 @@ from binascii import Error as Base64Error
 from collections import OrderedDict
 
 from ._compat import getfullargspec
-from .errors import CallRejected, ConnectionFailed, Refused, Stopped, UsageError, excerpt
+from .errors import CallRejected, ConnectionFailed, ProtocolError, Refused, Stopped, UsageError, excerpt
 from .interface import ExecutorDriver
 from .process import Process, dict_in
 from .transport.tls import context_from_environment
@@ -111,7 +111,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             raise
         except Stopped as error:
             logger.warning('the update of task %s is kept: %s', _task_id(status), str(error))
-        except ConnectionFailed as error:
+        except (ConnectionFailed, ProtocolError) as error:
             logger.warning('the update of task %s is kept: %s', _task_id(status), str(error))
             self._resubscribe(subscription, error)
 

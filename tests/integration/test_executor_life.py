@@ -114,6 +114,16 @@ def test_updates_made_before_the_subscription_are_sent_after_it(monkeypatch):
             wait_until(lambda: not driver.updates)
 
 
+def test_update_that_is_answered_with_garbage_is_replayed_by_the_next_subscription(monkeypatch):
+    with ScriptedAgent() as agent, executing(agent, monkeypatch, environment=CHECKPOINT) as (driver, recorder):
+        recorder.wait('registered')
+        agent.answer_next(b'\x00\xffgarbage\r\n\r\n', 'UPDATE')
+        driver.sendStatusUpdate(status())
+        recorder.wait('reregistered')
+        assert replayed(agent.calls_of('SUBSCRIBE')[1]) == [('t1', 'TASK_RUNNING')]
+        wait_until(lambda: not driver.updates)
+
+
 def test_update_whose_connection_broke_is_replayed_by_the_next_subscription(monkeypatch):
     with ScriptedAgent(acknowledges=False) as agent, executing(
             agent, monkeypatch, environment=CHECKPOINT, http_timeout=0.5) as (driver, recorder):

@@ -180,8 +180,9 @@ class Watch(object):
     def _run(self):
         while not self._is_stopped:
             try:
-                self._connect()
+                self._make_client()
                 try:
+                    self._client.start_async()
                     self._follow()
                 finally:
                     self._disconnect()
@@ -193,7 +194,7 @@ class Watch(object):
                                self._hosts, RETRY_DELAY)
                 self._pause(RETRY_DELAY)
 
-    def _connect(self):
+    def _make_client(self):
         self._is_stale = self._is_lost = False
         self._suspended_at = None
         self._handler = _Handler(self._wake)
@@ -203,7 +204,6 @@ class Watch(object):
             connection_retry={'max_tries': -1, 'delay': 0.1, 'backoff': 2, 'max_delay': RETRY_DELAY})
         self._handler.is_connected = lambda: self._client.connected
         self._client.add_listener(self._state_changed)
-        self._client.start_async()
 
     def _disconnect(self):
         """Takes up to CONNECT_TIMEOUT in an attempt to connect, up to a session timeout if the server is silent."""
@@ -283,7 +283,7 @@ class Watch(object):
         if name is None:
             return ()
         try:
-            data, _ = self._ask(self._client.get_async(self._path.rstrip('/') + '/' + name, watch=self._changed))
+            data, _ = self._ask(self._client.get_async(self._path + '/' + name, watch=self._changed))
         except NoNodeError:
             self._is_stale = True
             return None

@@ -16,11 +16,12 @@ import time
 import pytest
 from kazoo.client import KazooClient
 from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
+from recorders import scheduling
 from zookeeper_server import ZooKeeperMissing, ZooKeeperServer, class_path
 
 from pymesos import zookeeper
 from pymesos.detector import detect
-from pymesos.testing import FaultProxy, wait_until
+from pymesos.testing import FaultProxy, ScriptedMaster, wait_until
 from pymesos.utils import Address
 
 pytestmark = pytest.mark.zookeeper
@@ -60,17 +61,17 @@ class Tree(object):
         self.client.stop()
         self.client.close()
 
-    def add(self, path, port, acl=None, name='json.info_'):
+    def add(self, path, port, acl=None, name='json.info_', ip='10.0.0.1'):
         """A master comes; its node's path. It is not ephemeral, so that it outlives the server in tests."""
-        return self.client.retry(self.client.create, path + '/' + name, master_info(port), acl=acl, sequence=True,
+        return self.client.retry(self.client.create, path + '/' + name, master_info(port, ip), acl=acl, sequence=True,
                                  makepath=True)
 
     def remove(self, node):
         self.client.retry(self.client.delete, node)
 
 
-def master_info(port, hostname='master.example'):
-    return json.dumps({'address': {'hostname': hostname, 'ip': '10.0.0.1', 'port': port}, 'hostname': hostname,
+def master_info(port, ip='10.0.0.1', hostname='master.example'):
+    return json.dumps({'address': {'hostname': hostname, 'ip': ip, 'port': port}, 'hostname': hostname,
                        'id': 'b1946ac9', 'ip': 16777226, 'pid': 'master@10.0.0.1:%d' % port, 'port': port,
                        'version': '1.11.0'}).encode('ascii')
 
@@ -511,3 +512,29 @@ def test_a_program_that_ends_without_stop_ends_silently(shared_server, tree, pat
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=os.getcwd(), close_fds=True)
     output, _ = process.communicate()
     assert (process.returncode, output.decode('utf-8')) == (0, '')
+
+
+# ---- drivers
+
+
+def test_a_scheduler_follows_the_leader(shared_server, tree, path):
+    with ScriptedMaster() as one, ScriptedMaster() as two:
+        with scheduling('zk://%s%s' % (shared_server.hosts, path)) as (driver, recorder):
+            first = tree.add(path, one.port, ip='127.0.0.1')
+            recorder.wait('registered')
+            assert driver.master == one.netloc
+            tree.add(path, two.port, ip='127.0.0.1')
+            tree.remove(first)
+            recorder.wait('disconnected')
+            recorder.wait('reregistered')
+            assert driver.master == two.netloc
+            assert (one.counts['SUBSCRIBE'], two.counts['SUBSCRIBE']) == (1, 1)
+
+
+def test_a_scheduler_that_waits_for_a_leader_stops_at_once(no_leaks, watch):
+    fail_or_skip()
+    with scheduling('zk://127.0.0.1:1/mesos') as (driver, recorder):
+        wait_until(threads_of_ours)
+        assert seconds_of(driver.stop) < 0.1
+        driver.join()
+        assert recorder.names == []

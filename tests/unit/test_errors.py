@@ -84,7 +84,8 @@ def test_text_is_the_message(error):
 
 
 def test_tree():
-    assert [cls.__bases__[0] for cls in (UsageError, ProtocolError, ConnectionFailed, Refused, Stopped)] == [MesosError] * 5
+    kinds = (UsageError, ProtocolError, ConnectionFailed, Refused, Stopped)
+    assert {cls.__bases__[0] for cls in kinds} == {MesosError}
     assert issubclass(InvalidAddress, UsageError) and issubclass(InvalidAddress, ValueError)
     assert all(issubclass(cls, ProtocolError) for cls in (HttpError, RecordError, MessageError))
     assert all(issubclass(cls, ConnectionFailed) for cls in (ConnectionLost, TimedOut))
@@ -92,7 +93,6 @@ def test_tree():
     assert issubclass(CallRejected, RuntimeError)
     for cls in (ConnectionFailed, ConnectionLost, TimedOut):
         assert issubclass(cls, OSError) and issubclass(cls, socket.error)
-    kinds = (UsageError, ProtocolError, ConnectionFailed, Refused, Stopped)
     assert not [(one, two) for one in kinds for two in kinds if one is not two and issubclass(one, two)]
 
 

@@ -105,7 +105,8 @@ def test_domain_socket_is_read():
 
 @pytest.mark.parametrize('text, why', [
     ('', HOSTS), (':5050', HOSTS), ('http://', HOSTS), ('http:///path', HOSTS), ('a b', HOSTS), ('a\r\nb:1', HOSTS),
-    ('a:1:2', HOSTS), ('1:2:3:4:5:6', HOSTS), ('a::b%', HOSTS), ('[::1', HOSTS), ('[::1]5', HOSTS), ('[a]:5', HOSTS), ('a]:5', HOSTS), ('[]:5', HOSTS),
+    ('a:1:2', HOSTS), ('1:2:3:4:5:6', HOSTS), ('a::b%', HOSTS),
+    ('[::1', HOSTS), ('[::1]5', HOSTS), ('[a]:5', HOSTS), ('a]:5', HOSTS), ('[]:5', HOSTS),
     ('a:0', "the port is '0', expected 1 to 65535"), ('a:65536', "the port is '65536', expected 1 to 65535"),
     ('a:+5', "the port is '+5', expected 1 to 65535"), ('a:5_0', "the port is '5_0', expected 1 to 65535"),
     ('a: 5', "the port is ' 5', expected 1 to 65535"), ('a:x', "the port is 'x', expected 1 to 65535"),
@@ -127,8 +128,8 @@ def test_what_is_no_text_is_no_address(value):
     assert str(caught.value) == 'cannot use the address %r: expected text' % (value,)
 
 
-@pytest.mark.parametrize('text', ['me:pA55word@master:5050', 'http://me:pA55word@master:5050', 'me:pA5/5word@master:x',
-                                  'https://me:pA5@5word@master', '//me:pA55word@master:0/'])
+@pytest.mark.parametrize('text', ['me:pA55word@master:5050', 'http://me:pA55word@master:5050',
+                                  'me:pA5/5word@master:x', 'https://me:pA5@5word@master', '//me:pA55word@master:0/'])
 def test_password_is_refused_and_not_shown(text):
     with pytest.raises(InvalidAddress) as caught:
         parse_address(text)
@@ -145,8 +146,8 @@ def test_a_long_address_is_cut_in_the_text():
 
 
 @pytest.mark.parametrize('text, shown', [
-    ('zk://me:pA55word@h1,h2/mesos', 'zk://***@h1,h2/mesos'), ('me:p@ss@h', '***@h'), ('master@h:5050', 'master@h:5050'),
-    ('http://h:5050/', 'http://h:5050/'), ('h', 'h'), ('', ''),
+    ('zk://me:pA55word@h1,h2/mesos', 'zk://***@h1,h2/mesos'), ('me:p@ss@h', '***@h'),
+    ('master@h:5050', 'master@h:5050'), ('http://h:5050/', 'http://h:5050/'), ('h', 'h'), ('', ''),
 ])
 def test_secret_is_hidden(text, shown):
     assert hide_secret(text) == shown

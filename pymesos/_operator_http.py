@@ -17,7 +17,7 @@ from ._compat import monotonic, selectors, socket_errors
 from .errors import ConnectionLost, HttpError, InvalidAddress, MesosError, TimedOut
 from .transport.channel import MOST_HOPS
 from .transport.dial import Dial, close_socket
-from .transport.loop import Loop
+from .transport.loop import READ_BYTES, Loop
 from .transport.stream import read_some
 from .transport.tls import make_context
 from .utils import redirected_address
@@ -377,7 +377,7 @@ class Connection(object):
 
     def _read_now(self):
         try:
-            return read_some(self._sock)
+            return read_some(self._sock, memoryview(bytearray(READ_BYTES)))
         except socket_errors as error:
             raise self._lost(error, error.errno)
 

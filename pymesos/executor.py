@@ -19,6 +19,7 @@ from .transport.tls import context_from_environment
 from .utils import DAY, decode_data, encode_data, parse_duration
 from .wire import calls, events, httpmsg, messages
 from .wire.backoff import Spread
+from .wire.session import classify_status
 
 __all__ = ['MesosExecutorDriver']
 
@@ -105,15 +106,26 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         subscription = self._subscription()
         try:
             self._send(body)
-        except CallRejected:
+        except (CallRejected, ConnectionFailed, ProtocolError, Stopped) as error:
+            if not self._keeps(key, error, subscription):
+                raise
+            logger.warning('the update of task %s is kept: %s', _task_id(status), str(error))
+
+    def _keeps(self, key, error, subscription):
+        """Whether the update `key` stays in the ledger although sending it ended with `error`.
+
+        It does unless the agent refused the update itself. An agent that has just restarted says 503, or 403, until
+        it knows its executors again (PROTOCOL 3.1); then, as when the connection broke, the next subscription tells it
+        all.
+        """
+        is_refusal = isinstance(error, CallRejected) and error.status != 403
+        if is_refusal and classify_status(error.status) != 'unavailable':
             with self._ledger_lock:
                 self.updates.pop(key, None)
-            raise
-        except Stopped as error:
-            logger.warning('the update of task %s is kept: %s', _task_id(status), str(error))
-        except (ConnectionFailed, ProtocolError) as error:
-            logger.warning('the update of task %s is kept: %s', _task_id(status), str(error))
+            return False
+        if not isinstance(error, Stopped):
             self._resubscribe(subscription, error)
+        return True
 
     def sendFrameworkMessage(self, data):
         """Send `data` (base64 text) to the scheduler; it may get lost. Dropped, with a WARNING, while disconnected."""
@@ -201,12 +213,8 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         subscription = self._subscription()
 
         def finished(_body, error):
-            if isinstance(error, CallRejected):
-                logger.error('an update is lost, the agent refused it: %s', error)
-                with self._ledger_lock:
-                    self.updates.pop(key, None)
-            elif error is not None:
-                self._resubscribe(subscription, error)
+            if error is not None and not self._keeps(key, error, subscription):
+                logger.error('an update is lost, the agent refused it: %s', str(error))
 
         self._submit(calls.update(self.framework_id, self.executor_id, status), self._path, self._request_headers(),
                      finished)

@@ -14,7 +14,7 @@ from six.moves import _thread
 
 from ._compat import is_main_thread, reraise, wait_for
 from .detector import detect
-from .errors import ConnectionFailed, MessageError, Stopped, SubscriptionEnded, UsageError
+from .errors import ConnectionFailed, HttpError, MessageError, Stopped, SubscriptionEnded, UsageError
 from .transport.channel import Call
 from .transport.engine import LEAVE_TIMEOUT, Engine, Settings
 from .transport.mailbox import Mailbox
@@ -115,6 +115,8 @@ class Process(object):
         self._mailbox = None
         self._is_leaving = False
         self._is_muted = False
+        self._was_told = False                      # whether error() was called
+        self._eaten = None                          # what a call raised, on the callbacks' thread, for the network
         self._pid = None
         self._opened_id = None
         self._spoilt = None                         # the number of a subscription with a record that is no event
@@ -154,12 +156,21 @@ class Process(object):
 
         Raises :class:`pymesos.errors.InvalidAddress` if the address cannot be used.
         """
-        with self._start_lock:
-            if self._started:
-                logger.warning('the driver is started already')
-                return
-            self._wait_for_end()
-            self._begin_life()
+        while True:
+            with self._start_lock:
+                if self._started:
+                    logger.warning('the driver is started already')
+                    return
+                loop_ended, ended = self._loop_ended, self._ended
+                is_callback = self._is_own_thread()
+                if ended is None or (loop_ended.is_set() and (is_callback or ended.is_set())):
+                    self._begin_life()
+                    return
+            # Without the lock: the last callback of the life that ends may be waiting for it, in start(). It is the
+            # one thing that is not waited for.
+            wait_for(loop_ended)
+            if not is_callback:
+                wait_for(ended)
 
     def stop(self):
         """End the driver; returns at once, from any thread, callbacks and signal handlers included.
@@ -250,6 +261,7 @@ class Process(object):
     def _call_user(self, target, name, *args):
         """Call `target.name(driver, *args)`; a callback that is missing counts as empty."""
         callback = getattr(target, name, None)
+        self._was_told = self._was_told or name == 'error'
         if callback is not None:
             callback(self, *args)
 
@@ -280,7 +292,12 @@ class Process(object):
             raise Stopped('%s: the driver is not running' % kind)
         answer = _Answer(kind, wait and not engine.is_current_thread())
         engine.submit(Call(kind, path, headers, messages.dumps(body), answer.take))
-        return answer.get()
+        try:
+            return answer.get()
+        except (ConnectionFailed, HttpError, Stopped) as error:
+            if self._mailbox.is_current_thread():
+                self._eaten = error
+            raise
 
     def _submit(self, body, path, headers, finished):
         """Send a call and wait for nothing: `finished(body, error)` is called on the loop's thread."""
@@ -310,8 +327,8 @@ class Process(object):
         engine = Engine(self, self._thread_name + '-loop', settings)
         mailbox = Mailbox(self._thread_name + '-callbacks', self._max_queued, engine.resume, self._raised)
         self._failure = self._exc_info = None
-        self._is_leaving = self._is_muted = False
-        self._spoilt = None
+        self._is_leaving = self._is_muted = self._was_told = False
+        self._spoilt = self._eaten = None
         self._pid = os.getpid()
         self._stream_id = None
         self._engine, self._mailbox = engine, mailbox
@@ -333,7 +350,8 @@ class Process(object):
                       settled=BACKOFF_CAP, returns=self._returns_after_loss)
         return Settings(backoff=self._backoff(), terms=terms, dial_timeout=self._connect_timeout,
                         call_timeout=self._call_timeout, max_record=self._max_record, heartbeat=self._heartbeat,
-                        use_addict=self._use_addict, late_types=self._late_types, tls_context=context)
+                        use_addict=self._use_addict, late_beginnings=messages.beginnings(self._late_types),
+                        tls_context=context)
 
     def _end_life(self, leaves):
         """No lock is taken here: it may be called from a signal handler."""
@@ -345,31 +363,17 @@ class Process(object):
         self._is_leaving = self._is_leaving or leaves
         engine.stop(leaves)
 
-    def _wait_for_end(self):
-        """Before the next life: the last one has let go of its sockets, and of its callbacks unless this is one."""
-        if self._ended is None:
-            return
-        wait_for(self._loop_ended)
-        if not self._is_own_thread():
-            wait_for(self._ended)
-
     def _raised(self, exc_info):
-        """A callback raised, and this is its thread: tell, and end without a farewell.
-
-        A call that the network ate is no fault of the callback that made it: the driver goes on, subscribes again, and
-        an update whose callback it was comes again, as it is not acknowledged.
-        """
-        if isinstance(exc_info[1], (ConnectionFailed, Stopped)):
-            logger.warning('a callback made a call that came to nothing: %s', str(exc_info[1]))
-            return
-        _show(exc_info)
+        """A callback raised, and this is its thread: end without a farewell, and tell."""
         self._exc_info = exc_info
         self._failure = exc_info[1]
         self._end_life(False)
         try:
-            self._take_exception(exc_info[1])
-        except Exception:
-            logger.exception('error() raised as well')
+            _show(exc_info)
+            if not self._was_told:
+                self._take_exception(exc_info[1])
+        except BaseException:           # error() is user code, and so is the handler of a logger
+            logger.exception('telling of it raised as well')
         if self.interrupt_main:
             _thread.interrupt_main()
 
@@ -386,8 +390,15 @@ class Process(object):
                     self._spoilt = number
                     self._resubscribe(number, error)
                     return
-            self.on_event(event)
-            event = None        # its memory serves the next
+            try:
+                self.on_event(event)
+            except (ConnectionFailed, HttpError, Stopped) as error:
+                # What a call of this driver raised because of the network is no fault of the callback that let it
+                # through. An update whose callback it was comes again, as it is not acknowledged.
+                if error is not self._eaten:
+                    raise
+                logger.warning('a callback made a call that came to nothing: %s', str(error))
+            event = self._eaten = None          # its memory serves the next
 
     # ---- what the engine tells (its host), on the loop's thread
 

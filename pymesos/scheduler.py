@@ -64,6 +64,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._basic_credential = _basic(principal, secret)
         self._assigned_id = None        # known to the loop before registered() has run
         self._version_of = None         # the address whose version was asked for
+        self._call_headers = None, []   # of which stream id, and the headers
         self._is_acknowledging = False  # set by the callbacks' thread while it acknowledges implicitly
 
     # ---- properties
@@ -207,9 +208,19 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
     def _send(self, body, path=PATH, method='POST', headers=None):
         """The seam through which every call leaves: `body` is the call as a dict. Returns the answer, {} if empty."""
         calls.check(body)
-        pairs = self._request_headers() + [('Mesos-Stream-Id', self.stream_id)] * bool(self.stream_id)
-        answer = self._post(body, path, pairs + sorted((headers or {}).items()), wait=not self._is_implicit())
+        pairs = self._headers_of(self.stream_id)
+        if headers:
+            pairs = pairs + sorted(headers.items())
+        answer = self._post(body, path, pairs, wait=not self._is_implicit())
         return messages.loads(answer, self._use_addict) if answer else {}
+
+    def _headers_of(self, stream_id):
+        """The headers of a call. One list serves all calls of a subscription."""
+        known, pairs = self._call_headers
+        if known != stream_id:
+            pairs = self._request_headers() + [('Mesos-Stream-Id', stream_id)] * bool(stream_id)
+            self._call_headers = stream_id, pairs
+        return pairs
 
     def _is_implicit(self):
         return self._is_acknowledging and self._mailbox is not None and self._mailbox.is_current_thread()

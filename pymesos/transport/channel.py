@@ -86,6 +86,7 @@ class Channel(object):
         self._is_last = False           # the answer at hand announced that the peer will close
         self._is_flush_posted = False
         self._is_closed = False
+        self._head_key = self._head = None
 
     def submit(self, call):
         """Send `call`; what becomes of it is told to ``call.finished``."""
@@ -97,7 +98,7 @@ class Channel(object):
         if not self._is_flush_posted:
             # Calls that are submitted in one turn of the loop leave in one write.
             self._is_flush_posted = True
-            self._loop.post(self._flush_posted)
+            self._loop.call_last(self._flush_posted)
 
     def close(self, error):
         """Close the connection; every call under way ends with `error`."""
@@ -150,8 +151,7 @@ class Channel(object):
                 call = self._waiting.popleft()
                 call.begin()
                 self._sent.append(call)
-                requests.append(httpmsg.request(
-                    call.method, call.target, [('Host', self._address.netloc)] + call.headers, call.body))
+                requests.append(self._request_of(call))
             self._out = b''.join(requests)
         try:
             sent = self._sock.send(self._out) if self._out else 0
@@ -165,6 +165,14 @@ class Channel(object):
         self._out = self._out[sent:]
         self._loop.watch(self._sock, READ | WRITE if self._out else READ, self._ready)
 
+    def _request_of(self, call):
+        """The bytes of a call. Most calls have the head of the one before."""
+        key = (call.method, call.target, call.headers, self._address)
+        if key != self._head_key:
+            headers = [('Host', self._address.netloc)] + call.headers
+            self._head_key, self._head = key, httpmsg.request_head(call.method, call.target, headers)
+        return self._head + ('Content-Length: %d\r\n\r\n' % len(call.body)).encode('ascii') + call.body
+
     def _ready(self, ready):
         if ready & READ:
             self._read()
@@ -173,7 +181,7 @@ class Channel(object):
 
     def _read(self):
         try:
-            data = read_some(self._sock)
+            data = read_some(self._sock, self._loop.read_buffer)
         except socket_errors as error:
             self._lose(error)
             return

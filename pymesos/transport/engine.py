@@ -34,7 +34,7 @@ class Settings(object):
     watch); `use_addict` the kind of the events' dicts; `tls_context` for https (None: the system's authorities).
     """
 
-    def __init__(self, backoff, terms, dial_timeout, call_timeout, max_record, heartbeat, use_addict, late_types, tls_context):
+    def __init__(self, backoff, terms, dial_timeout, call_timeout, max_record, heartbeat, use_addict, late_beginnings, tls_context):
         self.backoff = backoff
         self.terms = terms
         self.dial_timeout = dial_timeout
@@ -42,7 +42,7 @@ class Settings(object):
         self.max_record = max_record
         self.heartbeat = heartbeat
         self.use_addict = use_addict
-        self.late_types = late_types
+        self.late_beginnings = late_beginnings
         self.tls_context = tls_context
 
 
@@ -55,8 +55,8 @@ class Engine(object):
     - ``request_for(address)``: bytes of the SUBSCRIBE request
     - ``stream_opened(head)``: the answer to SUBSCRIBE was 200
     - ``was_subscribed(event)``: the SUBSCRIBED event came; the channel is ready
-    - ``deliver(number, batch)``: a list of (record, event) of subscription `number`, the event None for types in
-      ``late_types``; whether there is room for more
+    - ``deliver(number, batch)``: a list of (record, event) of subscription `number`, the event None for records
+      that begin as one of ``late_beginnings``; whether there is room for more
     - ``was_lost()``: a subscription ended, for whatever reason
     - ``farewell()``: the call to send before leaving, or None
     - ``failed(error)``: the engine gives up, with a MesosError
@@ -99,8 +99,7 @@ class Engine(object):
 
     def submit(self, call):
         """Send a :class:`pymesos.transport.channel.Call` on the subscription's channel."""
-        self.loop.post(self._submit, call, dropped=lambda: call.finished(
-            None, Stopped('the driver was stopped before %s was sent' % call.kind)))
+        self.loop.post(self._submit, call, dropped=_refuse)
 
     def lose(self, number, error):
         """Treat subscription `number` (see :attr:`subscriptions`) as lost because of `error`."""
@@ -273,9 +272,10 @@ class Engine(object):
         Those of an OFFERS event and the like are decoded by the thread of the callbacks, one at a time: the loop is free
         meanwhile, and what is decoded is in the processor's cache when the callback looks at it.
         """
+        late = self._settings.late_beginnings
         batch = []
         for record in records:
-            if messages.type_of(record) in self._settings.late_types:
+            if record.startswith(late):
                 batch.append((record, None))
                 continue
             try:
@@ -323,6 +323,10 @@ class Engine(object):
         if self.session.state == WAITING:
             # As text: an exception kept by a log handler would keep this engine, and its descriptors, alive.
             logger.warning('%s; trying again in %.1f seconds', str(reason), self.session.delay)
+
+
+def _refuse(call):
+    call.finished(None, Stopped('the driver was stopped before %s was sent' % call.kind))
 
 
 def _heartbeat_of(event, default):

@@ -14,6 +14,10 @@ __all__ = ['Loop', 'READ', 'Timer', 'WRITE']
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
+#: Bytes asked of the system at once. Twice as many are no faster: what is made of them leaves the processor's cache, and
+#: from 128 KiB on every allocation is a system call of its own.
+READ_BYTES = 64 * 1024
+
 logger = logging.getLogger(__name__)
 
 
@@ -33,6 +37,37 @@ class Timer(object):
         self.args = ()
 
 
+class _Alarm(object):
+    """A pipe that wakes a loop.
+
+    It is closed by its finaliser and not sooner: a thread that holds a reference to the loop may be about to ring, and
+    a descriptor that is closed too early may by then belong to somebody else's file. It refers to nothing, as 2.7 never
+    collects what has a finaliser and is part of a circle.
+    """
+
+    def __init__(self):
+        self.reader, self._writer = pipe()
+
+    def __del__(self):
+        for end in (getattr(self, 'reader', None), getattr(self, '_writer', None)):
+            if end is not None:
+                os.close(end)
+
+    def ring(self):
+        """Wake the loop. From any thread and from signal handlers."""
+        try:
+            os.write(self._writer, b'\0')
+        except socket_errors:           # full: it will wake up anyway
+            logger.debug('the wake-up pipe is full')
+
+    def hush(self, _ready=None):
+        """Take out what was rung."""
+        try:
+            os.read(self.reader, 4096)
+        except socket_errors:
+            logger.debug('the wake-up pipe is empty')
+
+
 class Loop(object):
     """Waits for sockets and timers and calls their functions, all on the thread that runs :meth:`run`.
 
@@ -41,34 +76,34 @@ class Loop(object):
 
     def __init__(self):
         self.is_closed = False
+        self.read_buffer = memoryview(bytearray(READ_BYTES))    # for what reads on the loop's thread
         self._selector = selectors.DefaultSelector()
         if hasattr(self._selector, 'fileno'):
             close_on_exec(self._selector)
         self._timers = []
         self._numbers = itertools.count()
         self._posted = deque()
-        self._is_woken = False
-        self._wake_reader, self._wake_writer = pipe()
-        self._selector.register(self._wake_reader, READ, self._drain)
-
-    def __del__(self):
-        # Not sooner: a thread that holds a reference to this loop may be about to write to the pipe, and a
-        # descriptor that is closed too early may by then belong to somebody else's file.
-        for end in (getattr(self, '_wake_reader', None), getattr(self, '_wake_writer', None)):
-            if end is not None:
-                os.close(end)
+        self._keys = {}             # what is watched -> its key in the selector
+        self._endings = []
+        self._is_woken = False      # whether a post may do without waking the loop
+        self._alarm = _Alarm()
+        self.watch(self._alarm.reader, READ, self._alarm.hush)
 
     def post(self, function, *args, **options):
         """Have `function(*args)` called on the loop's thread, soon. From any thread, never blocks.
 
-        `dropped` (keyword): called instead, on whichever thread notices, if the loop has ended.
+        `dropped(*args)` (keyword): called instead, on whichever thread notices, if the loop has ended.
         """
         self._posted.append((function, args, options.get('dropped')))
         if not self._is_woken:
             self._is_woken = True
-            self._wake()
+            self._alarm.ring()
         if self.is_closed:
             self._drop_posted()
+
+    def call_last(self, function):
+        """Have `function()` called at the end of this turn. Loop's thread only."""
+        self._endings.append(function)
 
     def call_later(self, delay, function, *args):
         """Have `function(*args)` called after `delay` seconds; the :class:`Timer`. Loop's thread only."""
@@ -78,20 +113,16 @@ class Loop(object):
 
     def watch(self, sock, events, function):
         """Have `function(ready)` called whenever `sock` is ready for `events` (READ, WRITE or both)."""
-        try:
-            key = self._selector.get_key(sock)
-        except KeyError:
-            self._selector.register(sock, events, function)
-            return
-        if key.events != events or key.data != function:
-            self._selector.modify(sock, events, function)
+        key = self._keys.get(sock)
+        if key is None:
+            self._keys[sock] = self._selector.register(sock, events, function)
+        elif key.events != events or key.data != function:
+            self._keys[sock] = self._selector.modify(sock, events, function)
 
     def unwatch(self, sock):
         """Stop watching; harmless if `sock` is not watched."""
-        try:
+        if self._keys.pop(sock, None) is not None and not self.is_closed:
             self._selector.unregister(sock)
-        except (KeyError, ValueError):
-            return
 
     def run(self):
         """Turn until :meth:`close` is called."""
@@ -109,13 +140,18 @@ class Loop(object):
         self.is_closed = True
 
     def _turn(self):
-        registered = self._selector.get_map()
-        for key, ready in self._selector.select(self._time_to_next()):
+        # Before the posted calls are looked at: whoever posts from here on wakes the loop, until it is awake.
+        self._is_woken = False
+        found = self._selector.select(self._time_to_next())
+        self._is_woken = True
+        for key, ready in found:
             # A function called earlier in this turn may have closed this socket, and opened another in its place.
-            if registered.get(key.fd) is key:
+            if self._keys.get(key.fileobj) is key:
                 key.data(ready)
         self._run_posted()
         self._run_timers()
+        while self._endings:
+            self._endings.pop(0)()
 
     def _time_to_next(self):
         while self._timers and self._timers[0][2].function is None:
@@ -146,22 +182,8 @@ class Loop(object):
     def _drop_posted(self):
         while self._posted:
             try:
-                _function, _args, dropped = self._posted.popleft()
+                _function, args, dropped = self._posted.popleft()
             except IndexError:          # another thread took it
                 return
             if dropped is not None:
-                dropped()
-
-    def _wake(self):
-        try:
-            os.write(self._wake_writer, b'\0')
-        except socket_errors:           # full: it will wake up anyway
-            logger.debug('the wake-up pipe is full')
-
-    def _drain(self, _ready):
-        try:
-            os.read(self._wake_reader, 4096)
-        except socket_errors:
-            logger.debug('the wake-up pipe is empty')
-        # Before the posted calls are looked at: whoever posts from here on writes again.
-        self._is_woken = False
+                dropped(*args)

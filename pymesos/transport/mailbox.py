@@ -27,6 +27,7 @@ class Mailbox(object):
         self._size = 0
         self._is_full = False
         self._is_closed = False
+        self._last_resort = None        # for a debugger: what was raised while an exception was told
         # Guards _size, _is_full and _is_closed; waited on by the thread for work.
         self._changed = threading.Condition(threading.Lock())
         self._thread = threading.Thread(target=self._run, name=name)
@@ -75,12 +76,20 @@ class Mailbox(object):
             try:
                 function(*args)
             except BaseException:       # user code, at the top of a thread: SystemExit counts as an error, too
-                self._raised(sys.exc_info())
+                self._tell(sys.exc_info())
             function = args = None      # what it held may be large
             if self._release(size):
                 self._drained()
         # What a callback raised refers to this frame: somebody who keeps it must not keep the whole driver.
         self._drained = self._raised = None
+
+    def _tell(self, exc_info):
+        try:
+            self._raised(exc_info)
+        except BaseException:
+            # It raises only if even logging does. There is nobody left to tell, and who waits in join() must not
+            # wait for ever.
+            self._last_resort = sys.exc_info()[1]
 
     def _release(self, size):
         """Give back room; whether that ends a time of being full."""

@@ -13,9 +13,6 @@ from .loop import READ, WRITE
 
 __all__ = ['Stream', 'read_some']
 
-#: Bytes asked of the system at once: large enough that a big OFFERS event takes few turns of the loop.
-READ_BYTES = 256 * 1024
-
 #: An unfinished record counts as a sign of life only if at least this many bytes of it came during the allowed
 #: silence (about 0.9 KB/s with Mesos' 75 seconds): a dripping peer is as good as a dead one.
 LEAST_PROGRESS = 64 * 1024
@@ -35,10 +32,13 @@ def _raise_if(error):
         raise error
 
 
-def read_some(sock):
-    """What is there to be read: bytes, b'' at the end, None if nothing is there just now."""
+def read_some(sock, view):
+    """What is there to be read: bytes, b'' at the end, None if nothing is there just now.
+
+    `view` is a memoryview to read into: recv() with as large a buffer costs five times the time, in fresh memory.
+    """
     try:
-        return sock.recv(READ_BYTES)
+        return view[:sock.recv_into(view)].tobytes()
     except _NOT_NOW:
         return None
     except ssl.SSLEOFError:             # the end without a goodbye; a record cut by it is found by its decoder
@@ -157,7 +157,7 @@ class Stream(object):
         if self._is_closed or not self._is_reading:
             return
         try:
-            data = read_some(self._sock)
+            data = read_some(self._sock, self._loop.read_buffer)
         except socket_errors as error:
             self._end(ConnectionLost('lost the connection to %s: %s' % (self._address, error),
                                      str(self._address), error.errno))

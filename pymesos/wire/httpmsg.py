@@ -54,6 +54,11 @@ def request(method, target, headers, body=b''):
     Content-Length is added behind them. Raises :class:`UsageError` for a name or a value that would break the
     message, such as one with a line break.
     """
+    return request_head(method, target, headers) + ('Content-Length: %d\r\n\r\n' % len(body)).encode('ascii') + body
+
+
+def request_head(method, target, headers):
+    """The bytes of a request up to its Content-Length; see :func:`request`."""
     lines = ['%s %s HTTP/1.1\r\n' % (method, target)]
     lines += ['%s: %s\r\n' % field for field in headers]
     head = ''.join(lines)
@@ -61,8 +66,7 @@ def request(method, target, headers, body=b''):
     if not _HEAD.match(head) or head.count('\n') != len(lines):
         raise UsageError('cannot write a request: %s characters that HTTP does not allow there'
                          % _name_culprit(method, target, headers))
-    head += 'Content-Length: %d\r\n\r\n' % len(body)
-    return (head if isinstance(head, bytes) else head.encode('latin-1')) + body
+    return head if isinstance(head, bytes) else head.encode('latin-1')
 
 
 def _name_culprit(method, target, headers):

@@ -2,7 +2,6 @@
 from __future__ import absolute_import, division, print_function
 
 import json
-import re
 from json import scanner
 
 import addict
@@ -10,7 +9,7 @@ import six
 
 from ..errors import MessageError, UsageError, excerpt
 
-__all__ = ['Dict', 'dumps', 'loads', 'type_of']
+__all__ = ['Dict', 'dumps', 'loads', 'beginnings']
 
 
 class _DictType(type):
@@ -41,7 +40,6 @@ _plain_decoder = json.JSONDecoder()
 # The bound C method is called a third faster than a functools.partial of it.
 _addict_decoder = json.JSONDecoder(object_hook=type.__call__.__get__(Dict))
 _HAS_C_PARSER = scanner.c_make_scanner is not None
-_LEADING_TYPE = re.compile(br'\{"type":"([A-Z_]{1,64})"[,}]')
 _encoder = json.JSONEncoder(separators=(',', ':'), allow_nan=False)
 
 
@@ -72,13 +70,9 @@ def _decode(text, use_addict):
     return decoder.decode(text)
 
 
-def type_of(data):
-    """The type of the message that `data` (bytes) holds, as text, if it stands first, as Mesos writes it; else None.
-
-    Without reading the rest: :func:`loads` may find another type behind it, or no JSON at all.
-    """
-    found = _LEADING_TYPE.match(data)
-    return found.group(1).decode('ascii') if found else None
+def beginnings(types):
+    """How messages of `types` (text) begin, as a tuple of bytes, where the type stands first, as Mesos writes it."""
+    return tuple(('{"type":"%s"' % name).encode('ascii') for name in sorted(types))
 
 
 def dumps(message):

@@ -36,6 +36,7 @@ class Decoder(object):
         self._max_record = max_record
         self._held = bytearray()    # an unfinished header, or the first bytes of the record under way
         self._length = None         # of the record under way; None between records and inside a header
+        self._last_header, self._last_length = b'0\n', 0      # small records are often as long as the one before
         self._failure = None        # the text of the error, once there is one
 
     @property
@@ -84,13 +85,18 @@ class Decoder(object):
     def _cut(self, data, position, records):
         match = _HEADER.match
         size = len(data)
+        last, length = self._last_header, self._last_length
         while position < size:
-            header = match(data, position)
-            if header is None:
-                self._hold_header(data, position)
-                return
-            position = header.end()
-            length = int(header.group(1))
+            if data.startswith(last, position):
+                position += len(last)
+            else:
+                header = match(data, position)
+                if header is None:
+                    self._hold_header(data, position)
+                    return
+                position = header.end()
+                length = int(header.group(1))
+                last, self._last_header, self._last_length = header.group(0), header.group(0), length
             end = position + length
             if length > self._max_record:
                 self._failure = ('cannot decode records: the peer announced a record of %d bytes, '

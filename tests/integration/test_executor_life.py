@@ -160,6 +160,17 @@ def test_refused_update_raises_and_is_not_kept(monkeypatch):
         assert not driver.updates
 
 
+@pytest.mark.parametrize('status_code', [503, 403])
+def test_update_that_an_agent_cannot_take_yet_is_kept_and_replayed(monkeypatch, status_code):
+    with ScriptedAgent(acknowledges=False) as agent, executing(
+            agent, monkeypatch, environment=CHECKPOINT) as (driver, recorder):
+        recorder.wait('registered')
+        agent.reject_next(status_code, 'Agent has not finished recovery', type='UPDATE')
+        driver.sendStatusUpdate(status())
+        recorder.wait('reregistered')
+        assert replayed(agent.calls_of('SUBSCRIBE')[1]) == [('t1', 'TASK_RUNNING')]
+
+
 def test_status_dict_that_is_sent_again_with_another_state_gets_a_new_uuid(monkeypatch):
     with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, recorder):
         recorder.wait('registered')

@@ -1,6 +1,7 @@
 """A driver's life: callbacks in order on one thread, exceptions, restarts, forks, many descriptors."""
 from __future__ import absolute_import, division, print_function
 
+import logging
 import multiprocessing
 import os
 import resource
@@ -14,7 +15,7 @@ import pytest
 from recorders import FRAMEWORK, Recorder, scheduling
 
 from pymesos import MesosSchedulerDriver
-from pymesos.errors import CallRejected, InvalidAddress, UsageError
+from pymesos.errors import CallRejected, ConnectionLost, InvalidAddress, UsageError
 from pymesos.testing import FaultProxy, ScriptedMaster, wait_until
 
 
@@ -231,7 +232,7 @@ def test_run_again_subscribes_with_the_id_it_had():
     with ScriptedMaster() as peer:
         driver = MesosSchedulerDriver(Recorder(), dict(FRAMEWORK), peer.address)
         driver.start()
-        ((framework_id, _master),) = [driver.sched.wait('registered')]
+        framework_id = driver.sched.wait('registered')[0]
         driver.stop(failover=True)
         driver.join()
         driver.start()
@@ -463,3 +464,81 @@ def test_call_that_the_network_ate_does_not_end_the_driver_of_the_callback_that_
         peer.release_answers()
         seen.wait('reregistered')
         assert 'error' not in seen.names and not driver.aborted
+
+
+def test_call_that_the_network_ate_loses_none_of_the_events_behind_it():
+    def decline(driver, _found):
+        driver.reviveOffers()
+
+    with ScriptedMaster() as peer, scheduling(peer.address, recorder=Recorder(resourceOffers=decline),
+                                              call_timeout=0.5) as (driver, seen):
+        seen.wait('registered')
+        peer.hold_answers('REVIVE')
+        batch = b''
+        for event in (b'{"type":"OFFERS","offers":{"offers":[{"id":{"value":"o1"}}]}}',
+                      b'{"type":"RESCIND","rescind":{"offer_id":{"value":"o1"}}}'):
+            batch += b'%d\n%s' % (len(event), event)
+        peer.send_raw(batch)                            # one write, so most likely one batch
+        seen.wait('offerRescinded')
+        peer.release_answers()
+        assert driver.connected and 'error' not in seen.names
+
+
+def test_network_error_of_somebody_else_is_an_exception_like_any_other():
+    def fail(*_):
+        raise ConnectionLost('of another driver')
+
+    with ScriptedMaster() as peer:
+        driver = MesosSchedulerDriver(Recorder(registered=fail), dict(FRAMEWORK), peer.address)
+        with pytest.raises(ConnectionLost):
+            driver.run()
+
+
+@pytest.mark.parametrize('raised', [SystemExit, KeyboardInterrupt, ValueError])
+def test_error_callback_that_raises_ends_the_driver_and_is_called_once(raised):
+    def fail(_driver, message):
+        raise raised(message)
+
+    with ScriptedMaster() as peer:
+        peer.refuse_next_subscription('removed')
+        driver = MesosSchedulerDriver(Recorder(error=fail), dict(FRAMEWORK), peer.address)
+        with pytest.raises(raised):
+            driver.run()
+        assert len(driver.sched.of('error')) == 1
+
+
+@pytest.mark.parametrize('is_closed', [False, True])
+def test_exception_ends_the_driver_though_stderr_is_gone(is_closed, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError('mine')
+
+    stderr = open(os.devnull, 'w')
+    stderr.close()
+    monkeypatch.setattr(sys, 'stderr', stderr if is_closed else None)
+    monkeypatch.setattr(logging.getLogger('pymesos'), 'propagate', False)
+    with ScriptedMaster() as peer:
+        driver = MesosSchedulerDriver(Recorder(registered=fail), dict(FRAMEWORK), peer.address)
+        with pytest.raises(ZeroDivisionError):
+            driver.run()
+        assert driver.aborted
+
+
+def test_start_from_a_thread_and_from_the_last_callback_at_once():
+    for _ in range(20):
+        starting = threading.Event()
+
+        def again(driver):
+            starting.set()
+            driver.start()
+
+        with ScriptedMaster() as peer:
+            driver = MesosSchedulerDriver(Recorder(disconnected=again), dict(FRAMEWORK), peer.address)
+            driver.start()
+            driver.sched.wait('registered')
+            driver.stop(failover=True)
+            driver.start()
+            assert starting.wait(30)
+            driver.sched.do.pop('disconnected')
+            driver.sched.wait('reregistered')
+            driver.stop()
+            driver.join()

@@ -197,6 +197,9 @@ class Channel(object):
             if self._sock is sock and self._parser.error is not None:
                 raise self._parser.error
         except ProtocolError as error:
+            if not data:                        # an answer that ends too soon is the connection's fault
+                self._lose(error)
+                return
             self._disconnect()
             self._fail(list(self._sent), error)
             self._flush_posted()

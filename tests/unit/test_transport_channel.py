@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pymesos.errors import CallRejected, ConnectionFailed, ConnectionLost, HttpError, Stopped, TimedOut
-from pymesos.testing import Answer, ScriptedMaster, wait_until
+from pymesos.testing import Answer, FaultProxy, ScriptedMaster, wait_until
 from pymesos.transport import channel as module
 from pymesos.transport.channel import Call, Channel
 from pymesos.transport.loop import Loop
@@ -118,6 +118,20 @@ def test_only_what_may_be_repeated_is_repeated_and_that_once():
     server.join()
     listener.close()
     assert seen == [b'"accept"', b'"revive"', b'"revive"']
+
+
+@pytest.mark.parametrize('kind', ['KILL', 'ACCEPT'])
+def test_answer_that_is_cut_is_a_lost_connection(server, kind):
+    server.on_path('/call', lambda request: Answer(200, b'a whole answer'))
+    with FaultProxy(server.address) as proxy, Calling(proxy.address) as calling:
+        proxy.cut_after(12, with_reset=False)
+        calling.submit(kind)
+        _kind, answer, error = calling.wait(1)[0]
+        if kind == 'KILL':
+            assert (answer, error) == (b'a whole answer', None)
+        else:
+            assert isinstance(error, ConnectionLost) and isinstance(error, OSError)
+            assert "before it answered ACCEPT: cannot read HTTP: the connection ended inside" in str(error)
 
 
 def test_late_call_ends_alone_and_the_others_go_on(server):

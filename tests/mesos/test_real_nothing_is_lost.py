@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.mesos, pytest.mark.slow]
 
 AGENTS = 2
 
-#: A master that is started again has to remember its agents, and none may be declared lost because this machine is busy.
+#: A master that is started again has to know its agents, and none may be declared lost because this machine is busy.
 MESOS = dict(agents=AGENTS, registry='replicated_log', ping='15secs,20')
 
 

@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+import time
 
 import six
 
@@ -34,7 +35,7 @@ except AttributeError:              # 2.7
     JSONDecodeError = ValueError
 
 __all__ = ['JSONDecodeError', 'NetworkError', 'PY2', 'close_on_exec', 'getfullargspec', 'is_main_thread',
-           'monotonic', 'pipe', 'reraise', 'selectors', 'socket_errors', 'wait_for']
+           'monotonic', 'pipe', 'reraise', 'selectors', 'socket_errors', 'wait_for', 'wait_for_lock']
 
 PY2 = six.PY2
 
@@ -90,7 +91,25 @@ if hasattr(threading, 'main_thread'):
     def is_main_thread():
         """Whether the caller runs on the main thread."""
         return threading.current_thread() is threading.main_thread()
+
+    def wait_for_lock(lock):
+        """``lock.acquire()`` that signal handlers can run in."""
+        lock.acquire()
 else:
     def is_main_thread():
         """Whether the caller runs on the main thread."""
         return isinstance(threading.current_thread(), threading._MainThread)
+
+    def wait_for_lock(lock):
+        """``lock.acquire()`` that signal handlers can run in.
+
+        On 2.7 no signal interrupts a lock; there the main thread, where handlers run, polls: at first every 0.5 ms, later
+        every 20 ms.
+        """
+        if not is_main_thread():
+            lock.acquire()
+            return
+        delay = 0.0005
+        while not lock.acquire(False):
+            time.sleep(delay)
+            delay = min(delay * 2, 0.02)

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from ._compat import getfullargspec
 from .errors import CallRejected, ConnectionFailed, ProtocolError, Refused, Stopped, UsageError, excerpt
 from .interface import ExecutorDriver
-from .process import Process, dict_in
+from .process import Process, dict_in, list_in
 from .transport.tls import context_from_environment
 from .utils import DAY, decode_data, encode_data, parse_duration
 from .wire import calls, events, httpmsg, messages
@@ -31,6 +31,9 @@ DEFAULT_BACKOFF_MAX = '2secs'
 
 #: Seconds between two HEARTBEAT calls: they keep proxies from closing a connection that has nothing to say (PROTOCOL 3.1).
 HEARTBEAT_INTERVAL = 1800.0
+
+#: Seconds before an update whose call came to nothing is sent again, where re-subscribing is not possible.
+RESEND_DELAY = 1.0
 
 #: How many of the uuids that were used are remembered, to notice a status dict that is sent a second time.
 REMEMBERED_UUIDS = 1000
@@ -84,7 +87,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         self.tasks = OrderedDict()      # unacknowledged: task id -> TaskInfo
         self.updates = OrderedDict()    # unacknowledged: uuid.UUID -> {'status': TaskStatus}
         self._replayed = set()          # uuids that the latest SUBSCRIBE carried
-        self._used = OrderedDict()      # uuid text -> state, of the latest updates
+        self._used = OrderedDict()      # uuid text -> what was sent under it, of the latest updates
         self._killer = None
         self._beat_timer = None
 
@@ -116,16 +119,32 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
         It does unless the agent refused the update itself. An agent that has just restarted says 503, or 403, until
         it knows its executors again (PROTOCOL 3.1); then, as when the connection broke, the next subscription tells it
-        all.
+        all. Without checkpoint there is no next one: the update goes again on its own, as long as the stream lives.
         """
         is_refusal = isinstance(error, CallRejected) and error.status != 403
         if is_refusal and classify_status(error.status) != 'unavailable':
             with self._ledger_lock:
                 self.updates.pop(key, None)
             return False
-        if not isinstance(error, Stopped):
-            self._resubscribe(subscription, error)
+        life = self._life
+        if life is None or isinstance(error, Stopped):
+            return True
+        if self.checkpoint:
+            life.resubscribe(subscription, error)
+        else:
+            self._resend_later(life, key)
         return True
+
+    def _resend_later(self, life, key):
+        engine = life.engine
+        if engine is not None:
+            engine.loop.post(engine.loop.call_later, RESEND_DELAY, self._resend_if_kept, key)
+
+    def _resend_if_kept(self, key):
+        with self._ledger_lock:
+            update = self.updates.get(key)
+        if update is not None and self.connected:
+            self._resend(key, update['status'])
 
     def sendFrameworkMessage(self, data):
         """Send `data` (base64 text) to the scheduler; it may get lost. Dropped, with a WARNING, while disconnected."""
@@ -146,8 +165,9 @@ class MesosExecutorDriver(Process, ExecutorDriver):
     def _fill_in(self, status):
         """Supply what an update must have; its key in the ledger."""
         text = status.get('uuid')
-        if text and self._used.get(text, status.get('state')) != status.get('state'):
-            # The caller's dict again, with the next state: under the old uuid Mesos would take it for a repetition.
+        content = _content_of(status)
+        if text and self._used.get(text, content) != content:
+            # The caller's dict again, with other content: under the old uuid Mesos would take it for a repetition.
             text = None
             status.pop('timestamp', None)
         status['uuid'] = text or encode_data(uuid.uuid4().bytes)
@@ -157,7 +177,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         if key is None:
             raise UsageError('a status has the uuid %s: expected 16 bytes in base64' % excerpt(status['uuid']))
         with self._ledger_lock:
-            self._used[status['uuid']] = status.get('state')
+            self._used[status['uuid']] = content
             if len(self._used) > REMEMBERED_UUIDS:
                 self._used.popitem(last=False)
         return key
@@ -190,23 +210,24 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
     def was_subscribed(self, event):
         """Send the updates that were made since SUBSCRIBE was written."""
-        super(MesosExecutorDriver, self).was_subscribed(event)
-        self._was_ever_subscribed = True
         with self._ledger_lock:
             late = [(key, update['status']) for key, update in self.updates.items() if key not in self._replayed]
-        for key, status in late:
-            self._resend(key, status)
+            for key, status in late:
+                self._resend(key, status)
+            # Only now may others send: what is newer must not overtake what is older.
+            super(MesosExecutorDriver, self).was_subscribed(event)
+        self._was_ever_subscribed = True
         self._beat_later()
 
     def _beat_later(self):
         if self._beat_timer is not None:
             self._beat_timer.cancel()
-        self._beat_timer = self._engine.loop.call_later(HEARTBEAT_INTERVAL, self._beat)
+        self._beat_timer = self._life.engine.loop.call_later(HEARTBEAT_INTERVAL, self._beat)
 
     def _beat(self):
         if self.connected:
-            self._submit(calls.executor_heartbeat(self.framework_id, self.executor_id), self._path,
-                         self._request_headers(), _forget_answer)
+            self._life.submit(calls.executor_heartbeat(self.framework_id, self.executor_id), self._path,
+                              self._request_headers(), _forget_answer)
             self._beat_later()
 
     def _resend(self, key, status):
@@ -216,8 +237,8 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             if error is not None and not self._keeps(key, error, subscription):
                 logger.error('an update is lost, the agent refused it: %s', str(error))
 
-        self._submit(calls.update(self.framework_id, self.executor_id, status), self._path, self._request_headers(),
-                     finished)
+        self._life.submit(calls.update(self.framework_id, self.executor_id, status), self._path,
+                          self._request_headers(), finished)
 
     def deliver(self, number, batch):
         """Keep the ledger before any callback: a subscription may end while events wait for theirs."""
@@ -271,15 +292,18 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
     def on_launch(self, event):
         """LAUNCH: ``launchTask``."""
-        task = event.get('task')
-        if self._engine is None:
+        task = dict_in(event, 'task')
+        if not task:
+            logger.error('ignored an event of %s: a launch without a task', self.master)
+            return
+        if self._life is None:
             self._note_launch([task])
         self._callback('launchTask', self._as_dict(task))
 
     def on_launch_group(self, event):
         """LAUNCH_GROUP: ``launchTaskGroup`` with the list of tasks."""
         tasks = _tasks_of(event)
-        if self._engine is None:
+        if self._life is None:
             self._note_launch(tasks)
         self._callback('launchTaskGroup', [self._as_dict(task) for task in tasks])
 
@@ -384,7 +408,13 @@ def _task_id(message):
 
 
 def _tasks_of(launch_group):
-    return dict_in(launch_group, 'task_group').get('tasks') or []
+    return list_in(dict_in(launch_group, 'task_group'), 'tasks')
+
+
+def _content_of(status):
+    """What distinguishes an update from a repetition of itself, small enough to remember."""
+    content = {name: status[name] for name in status if name not in ('uuid', 'timestamp', 'source')}
+    return hash(messages.dumps(content))
 
 
 def _uuid_of(text):

@@ -3,7 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 import atexit
 import logging
-import os
 import random
 import sys
 import threading
@@ -14,10 +13,9 @@ from six.moves import _thread
 
 from ._compat import is_main_thread, reraise, wait_for
 from .detector import detect
-from .errors import ConnectionFailed, HttpError, MessageError, Stopped, SubscriptionEnded, UsageError
-from .transport.channel import Call
-from .transport.engine import LEAVE_TIMEOUT, Engine, Settings
-from .transport.mailbox import Mailbox
+from .errors import MessageError, Stopped, SubscriptionEnded
+from .transport.engine import Settings
+from .transport.life import Life
 from .transport.tls import make_context
 from .utils import DAY, parse_address
 from .wire import events, messages
@@ -25,7 +23,7 @@ from .wire.backoff import Backoff
 from .wire.recordio import DEFAULT_MAX_RECORD
 from .wire.session import Terms
 
-__all__ = ['Process', 'dict_in']
+__all__ = ['Process', 'dict_in', 'list_in']
 
 #: The longest delay between two tries of a scheduler, in seconds (PROTOCOL 2.3).
 BACKOFF_CAP = 15.0
@@ -100,7 +98,6 @@ class Process(object):
         self.master_uri = master
         self._master = None
         self._stream_id = None
-        self._started = False
         self._timeout = timeout
         self._use_addict = use_addict
         self._dict_cls = messages.Dict if use_addict else dict
@@ -109,18 +106,9 @@ class Process(object):
         self._call_timeout = call_timeout
         self._max_record = max_record
         self._max_queued = max_queued
-        self._failure = None
-        self._exc_info = None
-        self._engine = None
-        self._mailbox = None
-        self._is_leaving = False
-        self._is_muted = False
-        self._was_told = False                      # whether error() was called
-        self._eaten = None                          # what a call raised, on the callbacks' thread, for the network
-        self._pid = None
         self._opened_id = None
-        self._spoilt = None                         # the number of a subscription with a record that is no event
-        self._loop_ended = self._ended = None       # events of the current life
+        self._told = None               # what error() itself raised
+        self._life = None               # the current or the last one
         # Guards the change from one life to the next in start().
         self._start_lock = threading.Lock()
 
@@ -130,6 +118,11 @@ class Process(object):
     def aborted(self):
         """Whether the driver is not running: not started yet, stopped, or ended by an error."""
         return not self._started
+
+    @property
+    def _started(self):
+        life = self._life
+        return life is not None and life.is_started
 
     @property
     def connected(self):
@@ -149,7 +142,8 @@ class Process(object):
     @property
     def failure(self):
         """The exception that ended the driver, None if it runs or was stopped."""
-        return self._failure
+        life = self._life
+        return life and life.failure
 
     def start(self):
         """Start the threads; returns at once. Does nothing, with a warning, while the driver runs.
@@ -161,16 +155,16 @@ class Process(object):
                 if self._started:
                     logger.warning('the driver is started already')
                     return
-                loop_ended, ended = self._loop_ended, self._ended
-                is_callback = self._is_own_thread()
-                if ended is None or (loop_ended.is_set() and (is_callback or ended.is_set())):
-                    self._begin_life()
+                life = self._life
+                is_callback = life is not None and life.is_callback_thread()
+                if life is None or (life.loop_ended.is_set() and (is_callback or life.ended.is_set())):
+                    self._begin_life(life)
                     return
             # Without the lock: the last callback of the life that ends may be waiting for it, in start(). It is the
             # one thing that is not waited for.
-            wait_for(loop_ended)
+            wait_for(life.loop_ended)
             if not is_callback:
-                wait_for(ended)
+                life.join()
 
     def stop(self):
         """End the driver; returns at once, from any thread, callbacks and signal handlers included.
@@ -188,12 +182,12 @@ class Process(object):
 
         Returns at once inside a callback. On the main thread it raises what a callback raised.
         """
-        if self._is_own_thread():
+        life = self._life
+        if life is None or life.is_own_thread():
             return
-        if self._ended is not None:
-            wait_for(self._ended)
-        if is_main_thread() and self._exc_info is not None:
-            exc_info, self._exc_info = self._exc_info, None
+        life.join()
+        if is_main_thread() and life.exc_info is not None:
+            exc_info, life.exc_info = life.exc_info, None
             reraise(*exc_info)
 
     def run(self):
@@ -203,18 +197,16 @@ class Process(object):
 
     def finish_leaving(self):
         """Wait, for a few seconds at most, until the farewell of :meth:`stop` has left."""
-        if self._is_leaving and self._pid == os.getpid():
-            self._loop_ended.wait(LEAVE_TIMEOUT + 1.0)
+        life = self._life
+        if life is not None:
+            life.finish_leaving()
 
     def change_master(self, new_master):
         """Subscribe at another address, text such as ``host:port``; None to hang up and wait for the next."""
-        engine = self._engine
-        if engine is None:
+        if self._life is None:
             self.master_uri = new_master
-        elif new_master is None:
-            engine.lead(())
         else:
-            engine.lead((parse_address(new_master, scheme=self._scheme),))
+            self._lead(() if new_master is None else (parse_address(new_master, scheme=self._scheme),))
 
     # ---- for subclasses
 
@@ -261,9 +253,14 @@ class Process(object):
     def _call_user(self, target, name, *args):
         """Call `target.name(driver, *args)`; a callback that is missing counts as empty."""
         callback = getattr(target, name, None)
-        self._was_told = self._was_told or name == 'error'
-        if callback is not None:
+        if callback is None:
+            return
+        try:
             callback(self, *args)
+        except BaseException as error:
+            if name == 'error':
+                self._told = error
+            raise
 
     def _as_dict(self, value):
         """`value` as the user wants dicts; what came over the wire is so already."""
@@ -271,48 +268,22 @@ class Process(object):
             return self._dict_cls(value or {})
         return value
 
-    def _is_own_thread(self):
-        mailbox, engine = self._mailbox, self._engine
-        return (mailbox is not None and mailbox.is_current_thread()) or (
-            engine is not None and engine.is_current_thread())
-
     # ---- calls
 
-    def _post(self, body, path, headers, wait=True):
-        """Send a call; with `wait` the answer's bytes, else None at once.
+    def _post(self, body, path, headers, waits=True):
+        """Send a call; if it `waits` the answer's bytes, else None at once.
 
-        Raises CallRejected, ConnectionFailed or Stopped if it waits. Any thread but the loop's may wait.
+        Raises CallRejected, ConnectionFailed, HttpError or Stopped if it waits. Any thread but the loop's may wait.
         """
-        engine = self._engine
-        kind = body.get('type', '')
-        if self._pid is not None and self._pid != os.getpid():
-            raise UsageError('%s: this process was forked from the one whose driver this is; use the driver there, '
-                             'or make a new one here' % kind)
-        if engine is None:
-            raise Stopped('%s: the driver is not running' % kind)
-        answer = _Answer(kind, wait and not engine.is_current_thread())
-        engine.submit(Call(kind, path, headers, messages.dumps(body), answer.take))
-        try:
-            return answer.get()
-        except (ConnectionFailed, HttpError, Stopped) as error:
-            if self._mailbox.is_current_thread():
-                self._eaten = error
-            raise
-
-    def _submit(self, body, path, headers, finished):
-        """Send a call and wait for nothing: `finished(body, error)` is called on the loop's thread."""
-        self._engine.submit(Call(body['type'], path, headers, messages.dumps(body), finished))
+        life = self._life
+        if life is None:
+            raise Stopped('%s: the driver is not running' % body['type'])
+        return life.call(body, path, headers, waits)
 
     def _subscription(self):
         """The number of the current subscription, None while the driver does not run."""
-        engine = self._engine
+        engine = self._life and self._life.engine
         return engine and engine.subscriptions
-
-    def _resubscribe(self, number, error):
-        """Give up subscription `number`, if it is still the current one, because of `error`, and make the next."""
-        engine = self._engine
-        if engine is not None:
-            engine.lose(number, error)
 
     # ---- one life
 
@@ -320,26 +291,18 @@ class Process(object):
     def _scheme(self):
         return 'http' if self._tls is None else 'https'
 
-    def _begin_life(self):
+    def _begin_life(self, previous):
         # First what may fail, so that nothing is left of it.
         settings = self._settings()
         detector = _Nobody() if self.master_uri is None else detect(self.master_uri, self._lead, self._scheme)
-        engine = Engine(self, self._thread_name + '-loop', settings)
-        mailbox = Mailbox(self._thread_name + '-callbacks', self._max_queued, engine.resume, self._raised)
-        self._failure = self._exc_info = None
-        self._is_leaving = self._is_muted = self._was_told = False
-        self._spoilt = self._eaten = None
-        self._pid = os.getpid()
+        life = Life(self._thread_name, settings, self._max_queued, self, self._raised, previous)
         self._stream_id = None
-        self._engine, self._mailbox = engine, mailbox
-        self._loop_ended, self._ended = threading.Event(), threading.Event()
-        self._started = True
+        self._life = life
         _remember(self)
-        mailbox.start()
-        engine.start(detector)
+        life.start(detector)
 
     def _lead(self, candidates):
-        engine = self._engine
+        engine = self._life and self._life.engine
         if engine is not None:
             engine.lead(candidates)
 
@@ -355,50 +318,28 @@ class Process(object):
 
     def _end_life(self, leaves):
         """No lock is taken here: it may be called from a signal handler."""
-        engine = self._engine
-        if engine is None or self._pid != os.getpid():
-            return
-        self._started = False
-        self._is_muted = True
-        self._is_leaving = self._is_leaving or leaves
-        engine.stop(leaves)
+        life = self._life
+        if life is not None:
+            life.stop(leaves)
 
-    def _raised(self, exc_info):
+    def _raised(self, life, exc_info):
         """A callback raised, and this is its thread: end without a farewell, and tell."""
-        self._exc_info = exc_info
-        self._failure = exc_info[1]
-        self._end_life(False)
+        life.exc_info = exc_info
+        life.failure = exc_info[1]
+        life.stop(False)
         try:
             _show(exc_info)
-            if not self._was_told:
+            if exc_info[1] is not self._told:
                 self._take_exception(exc_info[1])
         except BaseException:           # error() is user code, and so is the handler of a logger
             logger.exception('telling of it raised as well')
+        finally:
+            self._told = None
         if self.interrupt_main:
             _thread.interrupt_main()
 
-    def _deliver(self, number, batch):
-        """Call :meth:`on_event` for each of a batch. A record that cannot be read ends its subscription."""
-        use_addict = self._use_addict
-        for record, event in batch:
-            if self._is_muted or number == self._spoilt:
-                return
-            if event is None:
-                try:
-                    event = messages.loads(record, use_addict)
-                except MessageError as error:
-                    self._spoilt = number
-                    self._resubscribe(number, error)
-                    return
-            try:
-                self.on_event(event)
-            except (ConnectionFailed, HttpError, Stopped) as error:
-                # What a call of this driver raised because of the network is no fault of the callback that let it
-                # through. An update whose callback it was comes again, as it is not acknowledged.
-                if error is not self._eaten:
-                    raise
-                logger.warning('a callback made a call that came to nothing: %s', str(error))
-            event = self._eaten = None          # its memory serves the next
+    def _deliver(self, life, number, batch):
+        life.deliver(number, batch, self, self._use_addict)
 
     # ---- what the engine tells (its host), on the loop's thread
 
@@ -425,69 +366,41 @@ class Process(object):
 
     def deliver(self, number, batch):
         """See :class:`pymesos.transport.engine.Engine`."""
-        if not batch or self._is_muted:
+        life = self._life
+        if not batch or life.is_muted:
             return True
-        return self._mailbox.put(sum(len(record) for record, _event in batch), self._deliver, number, batch)
+        return life.put(sum(len(record) for record, _event in batch), self._deliver, life, number, batch)
+
+    def is_ending(self):
+        """See :class:`pymesos.transport.engine.Engine`."""
+        self._life.is_started = False
+        self._stream_id = None
 
     def was_lost(self):
         """See :class:`pymesos.transport.engine.Engine`."""
         self._stream_id = None
-        self._mailbox.put(0, self.on_close)
+        self._life.put(0, self.on_close)
 
     def farewell(self):
         """See :class:`pymesos.transport.engine.Engine`."""
         return None
 
+    def left_unsaid(self):
+        """See :class:`pymesos.transport.engine.Engine`."""
+
     def failed(self, error):
         """See :class:`pymesos.transport.engine.Engine`."""
         logger.error('the driver ends: %s', str(error))
-        self._failure = self._failure or error
+        life = self._life
+        life.failure = life.failure or error
         # Of an ERROR event the callbacks hear from the event itself.
         if not isinstance(error, SubscriptionEnded):
-            self._mailbox.put(0, self._take_failure, error)
+            life.put(0, self._take_failure, error)
 
     def ended(self):
         """See :class:`pymesos.transport.engine.Engine`."""
-        self._started = False
         self._stream_id = None
-        self._engine = None
-        self._is_leaving = False
-        self._mailbox.put(0, self._ended.set)
-        self._mailbox.close()
-        self._loop_ended.set()          # last: the next life may begin from here on
-
-
-class _Answer(object):
-    """Where a call's answer is left for the thread that waits for it."""
-
-    __slots__ = ('_kind', '_waits', '_lock', '_body', '_error')
-
-    def __init__(self, kind, waits):
-        self._kind = kind
-        self._waits = waits
-        self._body = self._error = None
-        # A bare lock: the engine always answers, within the call's deadline, so nothing has to time out here.
-        self._lock = threading.Lock() if waits else None
-        if waits:
-            self._lock.acquire()
-
-    def take(self, body, error):
-        if not self._waits:
-            if isinstance(error, Stopped):
-                logger.debug('%s came to nothing: %s', self._kind, str(error))
-            elif error is not None:
-                logger.warning('%s came to nothing: %s', self._kind, str(error))
-            return
-        self._body, self._error = body, error
-        self._lock.release()
-
-    def get(self):
-        if not self._waits:
-            return None
-        self._lock.acquire()
-        if self._error is not None:
-            raise self._error
-        return self._body
+        self._life.end()
 
 
 class _Nobody(object):
@@ -504,6 +417,12 @@ def dict_in(message, name):
     """The object under `name`, {} where a peer sent none or something else."""
     found = message.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def list_in(message, name):
+    """The objects in the list under `name`, [] where a peer sent none or something else."""
+    found = message.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _show(exc_info):

@@ -6,9 +6,9 @@ import logging
 import six
 
 from ._compat import getfullargspec
-from .errors import CallRejected, MessageError
+from .errors import CallRejected, MessageError, UsageError
 from .interface import SchedulerDriver
-from .process import Process, dict_in
+from .process import Process, dict_in, list_in
 from .transport.channel import Call
 from .utils import DAY, encode_data, parse_address
 from .wire import calls, events, httpmsg, messages
@@ -151,12 +151,12 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
 
     def acknowledgeStatusUpdate(self, status):
         """Acknowledge a status update. One without ``uuid`` needs none, and gets none."""
-        if 'uuid' in status:
+        if status.get('uuid'):
             self._call(calls.acknowledge, status)
 
     def acknowledgeOperationStatusUpdate(self, status):
         """Acknowledge an operation's status update. One without ``uuid`` or ``operation_id`` gets none."""
-        if 'uuid' in status and 'operation_id' in status:
+        if status.get('uuid') and status.get('operation_id'):
             self._call(calls.acknowledge_operation_status, status)
 
     def reconcileTasks(self, tasks):
@@ -211,7 +211,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         pairs = self._headers_of(self.stream_id)
         if headers:
             pairs = pairs + sorted(headers.items())
-        answer = self._post(body, path, pairs, wait=not self._is_implicit())
+        answer = self._post(body, path, pairs, waits=not self._is_implicit())
         return messages.loads(answer, self._use_addict) if answer else {}
 
     def _headers_of(self, stream_id):
@@ -223,7 +223,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         return pairs
 
     def _is_implicit(self):
-        return self._is_acknowledging and self._mailbox is not None and self._mailbox.is_current_thread()
+        return self._is_acknowledging and self._life is not None and self._life.is_callback_thread()
 
     # ---- the request of the subscription
 
@@ -279,6 +279,12 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         headers = self._request_headers() + [('Mesos-Stream-Id', self.stream_id or '')]
         return Call('TEARDOWN', PATH, headers, messages.dumps(calls.teardown(fid)), self._torn_down)
 
+    def left_unsaid(self):
+        """A stop without failover that found no subscription."""
+        if self._fid():
+            logger.warning('the framework %s is not torn down: there is no subscription now; its tasks live on for its '
+                           'failover_timeout', self._fid())
+
     def _torn_down(self, _body, error):
         if error is not None and not isinstance(error, CallRejected):
             logger.warning('the framework %s may not be torn down: %s', self._fid(), error)
@@ -309,7 +315,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
 
     def on_offers(self, event):
         """OFFERS: ``resourceOffers``; ``inverseOffers`` too, for masters before 1.0 that sent both in one event."""
-        offers = event.get('offers')
+        offers = list_in(event, 'offers')
         if offers:
             self._callback('resourceOffers', [self._as_dict(offer) for offer in offers])
         if 'inverse_offers' in event:
@@ -317,7 +323,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
 
     def on_inverse_offers(self, event):
         """INVERSE_OFFERS: ``inverseOffers``."""
-        offers = event.get('inverse_offers')
+        offers = list_in(event, 'inverse_offers')
         if offers:
             self._callback('inverseOffers', [self._as_dict(offer) for offer in offers])
 
@@ -331,24 +337,25 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
 
     def on_update(self, event):
         """UPDATE: ``statusUpdate``, and then the acknowledgement unless that is the user's affair."""
-        status = event.get('status')
-        self._callback('statusUpdate', self._as_dict(status))
-        if self.implicit_acknowledgements:
-            self._acknowledge(self.acknowledgeStatusUpdate, status)
+        self._take_update('statusUpdate', event, self.acknowledgeStatusUpdate)
 
     def on_update_operation_status(self, event):
         """UPDATE_OPERATION_STATUS: ``operationStatusUpdate``, and the acknowledgement likewise."""
-        status = event.get('status')
-        self._callback('operationStatusUpdate', self._as_dict(status))
-        if self.implicit_acknowledgements:
-            self._acknowledge(self.acknowledgeOperationStatusUpdate, status)
+        self._take_update('operationStatusUpdate', event, self.acknowledgeOperationStatusUpdate)
 
-    def _acknowledge(self, send, status):
-        if not self.connected:
-            return                      # Mesos sends the update again
+    def _take_update(self, name, event, acknowledge):
+        status = dict_in(event, 'status')
+        if not status:
+            logger.error('ignored an event of %s: an update without a status', self.master)
+            return
+        self._callback(name, self._as_dict(status))
+        if not self.implicit_acknowledgements or not self.connected:
+            return                      # what is not acknowledged Mesos sends again
         self._is_acknowledging = True
         try:
-            send(status)
+            acknowledge(status)
+        except UsageError as error:     # the peer left out what an acknowledgement needs
+            logger.error('cannot acknowledge an update of %s: %s', self.master, error)
         finally:
             self._is_acknowledging = False
 

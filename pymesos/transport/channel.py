@@ -282,19 +282,25 @@ class Channel(object):
         # Only the first is to blame: the others may have met a peer that closes after so many answers.
         for call in calls[:1]:
             call.tries += 1
-        repeated = [call for call in calls if call.kind in REPEATABLE and call.tries < 2]
-        self._waiting.extendleft(reversed(repeated))
-        for call in calls:
-            if call not in repeated:
-                call.finished(None, ConnectionLost(
-                    'lost the connection to %s before it answered %s: %s' % (self._address, call.kind, reason),
-                    str(self._address), getattr(reason, 'errno', None)))
+        lost = []
+        for call in reversed(calls):
+            if call.kind in REPEATABLE and call.tries < 2:
+                self._waiting.appendleft(call)
+            else:
+                lost.append(call)
+        for call in reversed(lost):
+            call.finished(None, ConnectionLost(
+                'lost the connection to %s before it answered %s: %s' % (self._address, call.kind, reason),
+                str(self._address), getattr(reason, 'errno', None)))
         self._flush_posted()
 
     def _fail(self, calls, error):
         """End `calls`, a part of those under way, with `error`."""
-        for call in calls:
-            (self._sent if call in self._sent else self._waiting).remove(call)
+        ended = set(map(id, calls))
+        for queue in (self._sent, self._waiting):
+            kept = [call for call in queue if id(call) not in ended]
+            queue.clear()
+            queue.extend(kept)
         for call in calls:
             call.finished(None, error)
 

@@ -6,9 +6,8 @@ import logging
 import os
 import socket
 import ssl
-import threading
 
-from .._compat import close_on_exec, socket_errors
+from .._compat import close_on_exec, monotonic, socket_errors
 from ..errors import ConnectionFailed, TimedOut
 from .loop import READ, WRITE
 
@@ -21,7 +20,14 @@ KEEPALIVE = (('TCP_KEEPIDLE', 30), ('TCP_KEEPINTVL', 10), ('TCP_KEEPCNT', 4))
 #: sun_path holds 108 bytes with the closing NUL (PROTOCOL 3.3).
 LONGEST_SOCKET_PATH = 107
 
-_UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR)
+_NOT_NOW = (errno.EWOULDBLOCK, errno.EAGAIN)
+_UNDER_WAY = _NOT_NOW + (errno.EINPROGRESS, errno.EINTR)
+
+#: What a look-up raises; UnicodeError for a name with an empty or an overlong label.
+_UNRESOLVED = socket_errors + (UnicodeError,)
+
+#: Seconds before a domain socket whose backlog is full is tried again.
+FULL_BACKLOG_DELAY = 0.02
 
 logger = logging.getLogger(__name__)
 
@@ -71,21 +77,21 @@ class Dial(object):
             self._try_all([(socket.AF_UNIX, _short_path(self._address.path))])
             return
         try:
-            self._try_all(_look_up(self._address, socket.AI_NUMERICHOST))
-        except socket_errors:
+            targets = _look_up(self._address, socket.AI_NUMERICHOST)
+        except _UNRESOLVED:
             # A name: asking for its addresses blocks, for as long as the resolver likes.
-            thread = threading.Thread(target=self._resolve, name='pymesos-resolve')
-            thread.daemon = True
-            thread.start()
+            self._loop.run_elsewhere((self._address.host, self._address.port), self._resolve, self._resolved)
+        else:
+            self._try_all(targets)
 
     def _resolve(self):
         try:
-            targets, error = _look_up(self._address, 0), None
-        except (socket_errors + (UnicodeError,)) as reason:
-            targets, error = [], reason
-        self._loop.post(self._resolved, targets, error)
+            return _look_up(self._address, 0), None
+        except _UNRESOLVED as error:
+            return [], error
 
-    def _resolved(self, targets, error):
+    def _resolved(self, found):
+        targets, error = found
         if self._is_over:
             return
         if error is not None or not targets:
@@ -102,17 +108,29 @@ class Dial(object):
         if not self._targets:
             self._fail('cannot connect to %s: %s' % (self._address, self._last_error), self._last_error)
             return
-        share = self._timeout / (len(self._targets) + 1.0)
+        share = (self._timer.when - monotonic()) / len(self._targets)
         family, target = self._targets.pop(0)
         if self._targets:
             self._next_timer = self._loop.call_later(share, self._skip, target)
         try:
             self._sock = _open(family)
+        except socket_errors as error:
+            self._note(error)
+            return
+        self._connect(family, target)
+
+    def _connect(self, family, target):
+        if self._sock is None:
+            return
+        try:
             code = self._sock.connect_ex(target)
         except socket_errors as error:
             self._note(error)
             return
-        if code in _UNDER_WAY:
+        if code in _NOT_NOW and family == socket.AF_UNIX:
+            # Not under way: its backlog is full.
+            self._loop.call_later(FULL_BACKLOG_DELAY, self._connect, family, target)
+        elif code in _UNDER_WAY:
             self._loop.watch(self._sock, WRITE, self._connected)
         elif code:
             self._note(socket.error(code, os.strerror(code)))

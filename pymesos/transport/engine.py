@@ -57,8 +57,10 @@ class Engine(object):
     - ``was_subscribed(event)``: the SUBSCRIBED event came; the channel is ready
     - ``deliver(number, batch)``: a list of (record, event) of subscription `number`, the event None for records
       that begin as one of ``late_beginnings``; whether there is room for more
+    - ``is_ending()``: an ERROR event came; it is delivered next, and nothing after it
     - ``was_lost()``: a subscription ended, for whatever reason
     - ``farewell()``: the call to send before leaving, or None
+    - ``left_unsaid()``: it was told to leave while there was no subscription to say farewell on
     - ``failed(error)``: the engine gives up, with a MesosError
     - ``ended()``: the last word, whatever came before
     """
@@ -138,6 +140,8 @@ class Engine(object):
         before = self.session.state
         self._is_stopping = self._is_stopping or stimulus in ('stopped', 'left')
         orders = self.session.handle(stimulus, fact)
+        if stimulus == 'left' and self.session.state == ENDED != before:
+            self._host.left_unsaid()
         if self.session.state != before:
             logger.debug('%s: %s -> %s', stimulus, before, self.session.state)
         for order in orders:
@@ -289,6 +293,7 @@ class Engine(object):
                 self._subscribed(event)
             elif kind == 'ERROR':
                 # All that came before it, and itself, still reach the callbacks.
+                self._host.is_ending()
                 has_room = self._host.deliver(self.subscriptions, batch)
                 self._errored(event)
                 return has_room
@@ -306,13 +311,13 @@ class Engine(object):
         settings = self._settings
         self.channel = Channel(self.loop, address, settings.dial_timeout, settings.call_timeout,
                                self._context_for(address))
-        interval = _heartbeat_of(event, settings.heartbeat)
-        if interval is not None:
-            self._stream.watch_silence(MISSED_HEARTBEATS * interval)
         self.subscriptions += 1
         logger.info('subscribed at %s', address)
         self._tell('subscribed')
         self._host.was_subscribed(event)
+        interval = _heartbeat_of(event, settings.heartbeat)
+        if interval is not None:
+            self._stream.watch_silence(MISSED_HEARTBEATS * interval)
 
     def _errored(self, event):
         payload = event.get('error')

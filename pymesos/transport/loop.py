@@ -1,10 +1,13 @@
 """An event loop: one thread, a selector, timers and one door for other threads."""
 from __future__ import absolute_import, division, print_function
 
+import errno
+import gc
 import heapq
 import itertools
 import logging
 import os
+import threading
 from collections import deque
 
 from .._compat import close_on_exec, monotonic, pipe, selectors, socket_errors
@@ -17,6 +20,9 @@ WRITE = selectors.EVENT_WRITE
 #: Bytes asked of the system at once. Twice as many are no faster: what is made of them leaves the processor's cache, and
 #: from 128 KiB on every allocation is a system call of its own.
 READ_BYTES = 64 * 1024
+
+#: Seconds that one select() lasts at most; epoll cannot count the milliseconds of a month.
+LONGEST_WAIT = 3600.0
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +52,13 @@ class _Alarm(object):
     """
 
     def __init__(self):
-        self.reader, self._writer = pipe()
+        try:
+            self.reader, self._writer = pipe()
+        except socket_errors as error:
+            if error.errno != errno.EMFILE:
+                raise
+            gc.collect()                # PyPy runs the finalisers of earlier ones only then
+            self.reader, self._writer = pipe()
 
     def __del__(self):
         for end in (getattr(self, 'reader', None), getattr(self, '_writer', None)):
@@ -76,6 +88,7 @@ class Loop(object):
 
     def __init__(self):
         self.is_closed = False
+        self._has_ended = False     # from then on whoever posts clears up after himself
         self.read_buffer = memoryview(bytearray(READ_BYTES))    # for what reads on the loop's thread
         self._selector = selectors.DefaultSelector()
         if hasattr(self._selector, 'fileno'):
@@ -84,6 +97,7 @@ class Loop(object):
         self._numbers = itertools.count()
         self._posted = deque()
         self._keys = {}             # what is watched -> its key in the selector
+        self._elsewhere = {}        # key -> who waits for what runs on another thread
         self._endings = []
         self._is_woken = False      # whether a post may do without waking the loop
         self._alarm = _Alarm()
@@ -98,7 +112,7 @@ class Loop(object):
         if not self._is_woken:
             self._is_woken = True
             self._alarm.ring()
-        if self.is_closed:
+        if self._has_ended:
             self._drop_posted()
 
     def call_last(self, function):
@@ -110,6 +124,28 @@ class Loop(object):
         timer = Timer(monotonic() + delay, function, args)
         heapq.heappush(self._timers, (timer.when, next(self._numbers), timer))
         return timer
+
+    def run_elsewhere(self, key, function, done):
+        """Have `function()` run on a thread of its own and `done(result)` called here. Loop's thread only.
+
+        While one with the same `key` runs no other is started: its result serves all who ask. `function` must not
+        raise.
+        """
+        waiting = self._elsewhere.setdefault(key, [])
+        waiting.append(done)
+        if len(waiting) > 1:
+            return
+
+        def run():
+            self.post(self._done_elsewhere, key, function())
+
+        thread = threading.Thread(target=run, name='pymesos-elsewhere')
+        thread.daemon = True
+        thread.start()
+
+    def _done_elsewhere(self, key, result):
+        for done in self._elsewhere.pop(key):
+            done(result)
 
     def watch(self, sock, events, function):
         """Have `function(ready)` called whenever `sock` is ready for `events` (READ, WRITE or both)."""
@@ -130,9 +166,11 @@ class Loop(object):
             while not self.is_closed:
                 self._turn()
         finally:
-            self.is_closed = True
+            self.is_closed = self._has_ended = True
             self._selector.close()
+            self._keys.clear()
             self._timers = []
+            self._endings = []
             self._drop_posted()
 
     def close(self):
@@ -160,7 +198,7 @@ class Loop(object):
             return 0
         if not self._timers:
             return None
-        return max(0.0, self._timers[0][0] - monotonic())
+        return min(max(0.0, self._timers[0][0] - monotonic()), LONGEST_WAIT)
 
     def _run_posted(self):
         # A snapshot: what these calls post waits for the next turn, so that sockets are not starved.

@@ -16,13 +16,15 @@ class Mailbox(object):
 
     `capacity` is in bytes: above it :attr:`is_full`, and once half of it is free again `drained()` is called, on the
     mailbox's thread. Nothing is refused: who puts looks at :attr:`is_full` first. `raised(exc_info)` is called with
-    what a function raised, on the mailbox's thread. No lock is held while a function runs.
+    what a function raised, on the mailbox's thread. No lock is held while a function runs. `previous` is a mailbox whose
+    thread has to end before the first function runs.
     """
 
-    def __init__(self, name, capacity, drained, raised):
+    def __init__(self, name, capacity, drained, raised, previous=None):
         self._capacity = capacity
         self._drained = drained
         self._raised = raised
+        self._previous = previous
         self._items = deque()
         self._size = 0
         self._is_full = False
@@ -42,8 +44,9 @@ class Mailbox(object):
         return self._is_full
 
     def is_current_thread(self):
-        """Whether the caller runs inside one of the functions."""
-        return threading.current_thread() is self._thread
+        """Whether the caller runs inside one of the functions, of this mailbox or of one that it waits for."""
+        previous = self._previous
+        return threading.current_thread() is self._thread or (previous is not None and previous.is_current_thread())
 
     def put(self, size, function, *args):
         """Have `function(*args)` run after all that was put before; `size` is its weight in bytes.
@@ -66,6 +69,9 @@ class Mailbox(object):
             self._changed.notify()
 
     def _run(self):
+        if self._previous is not None:
+            self._previous._thread.join()
+            self._previous = None
         while True:
             with self._changed:
                 while not self._items and not self._is_closed:

@@ -96,7 +96,7 @@ def test_while_connecting():
         def measure():
             driver = new_driver('127.0.0.1:%d' % listener.getsockname()[1])
             driver.start()
-            wait_until(lambda: driver._engine is not None and driver._engine.session.state == 'DIALLING')
+            wait_until(lambda: driver._life.engine is not None and driver._life.engine.session.state == 'DIALLING')
             return stop_at_once(driver)
 
         fastest(measure)
@@ -112,7 +112,7 @@ def test_while_backing_off():
         def measure():
             driver = new_driver(proxy.address)
             driver.start()
-            wait_until(lambda: driver._engine.session.state == 'WAITING' and driver._engine.session.delay > 0.2)
+            wait_until(lambda: driver._life.engine.session.state == 'WAITING' and driver._life.engine.session.delay > 0.2)
             return stop_at_once(driver)
 
         fastest(measure)
@@ -125,7 +125,7 @@ def test_while_waiting_for_the_answer():
         def measure():
             driver = new_driver(peer.address)
             driver.start()
-            wait_until(lambda: driver._engine.session.state == 'SUBSCRIBING')
+            wait_until(lambda: driver._life.engine.session.state == 'SUBSCRIBING')
             return stop_at_once(driver)
 
         fastest(measure)

@@ -21,6 +21,7 @@ from pymesos import (Executor, MesosExecutorDriver, MesosOperatorAgentDriver, Me
                      MesosSchedulerDriver, OperatorMaster, Scheduler, decode_data, encode_data)
 from pymesos._compat import getfullargspec
 from pymesos.errors import CallRejected, ConnectionFailed
+from pymesos.transport.life import Life
 from pymesos.utils import DAY, parse_duration
 
 FRAMEWORK_ID = {'value': 'f1'}
@@ -495,8 +496,9 @@ def test_on_event_is_looked_up_on_the_instance():
     driver, _sent = scheduling()
     original = driver.on_event
     driver.on_event = lambda event: (seen.append(event), original(event))
-    driver._deliver(1, [(b'', {'type': 'HEARTBEAT'})])
-    assert seen == [{'type': 'HEARTBEAT'}]
+    life = Life('test', driver._settings(), 1000, driver, None)
+    driver._deliver(life, 1, [(b'', {'type': 'HEARTBEAT'})] * 2)
+    assert seen == [{'type': 'HEARTBEAT'}] * 2
 
 
 # ---- data

@@ -16,18 +16,19 @@ UPDATES = len(FIRST) + len(LATER)
 Update = namedtuple('Update', ['task', 'number', 'state', 'uuid'])
 
 
-#: How much of each executor's log is shown when a test fails.
+#: How much of each program's log is shown when a test fails.
 LOG_TAIL = 3000
 
 
-def executor_logs(cluster):
-    """The ends of the logs of the executors of a :class:`real_mesos.RealMesos`."""
+def program_logs(folder, cluster):
+    """The ends of the logs in a folder and of those of the executors of a :class:`real_mesos.RealMesos`."""
+    in_sandboxes = 'agent*/agents/*/work/slaves/*/frameworks/*/executors/*/runs/*/stderr'
     parts = []
-    pattern = 'agent*/agents/*/work/slaves/*/frameworks/*/executors/*/runs/*/stderr'
-    for path in sorted(glob.glob(os.path.join(cluster.folder, pattern))):
-        if 'latest' not in path:
-            with open(path) as stream:
-                parts.append('---- end of %s\n%s' % (path, stream.read()[-LOG_TAIL:]))
+    for pattern in (os.path.join(folder, '*.log'), os.path.join(cluster.folder, in_sandboxes)):
+        for path in sorted(glob.glob(pattern)):
+            if '/latest/' not in path:
+                with open(path) as stream:
+                    parts.append('---- end of %s\n%s' % (path, stream.read()[-LOG_TAIL:]))
     return '\n'.join(parts)
 
 
@@ -112,7 +113,8 @@ class Journal(object):
 
     def _await(self, question, deadline, what):
         wait_until(question, deadline, lambda: '%s: %d were reported, %d have arrived\n%s' % (
-            what, self.counted(self.reported()), self.counted(self.received()), executor_logs(self.cluster)))
+            what, self.counted(self.reported()), self.counted(self.received()),
+            program_logs(self.folder, self.cluster)))
 
     # ---- judging
 

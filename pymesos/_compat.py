@@ -14,6 +14,12 @@ import time
 
 import six
 
+if six.PY2:
+    # A module that waits for a driver while it is imported holds 2.7's import lock, and our threads must not need it
+    # for the first text that they decode.
+    import encodings.idna       # noqa: F401
+    import encodings.latin_1    # noqa: F401
+
 try:
     from time import monotonic
 except ImportError:                 # 2.7
@@ -103,8 +109,8 @@ else:
     def wait_for_lock(lock):
         """``lock.acquire()`` that signal handlers can run in.
 
-        On 2.7 no signal interrupts a lock; there the main thread, where handlers run, polls: at first every 0.5 ms, later
-        every 20 ms.
+        On 2.7 no signal interrupts a lock; there the main thread, where handlers run, polls: at first every 0.5 ms,
+        later every 20 ms.
         """
         if not is_main_thread():
             lock.acquire()

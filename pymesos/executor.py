@@ -29,7 +29,8 @@ PATH = '/api/v1/executor'
 DEFAULT_RECOVERY_TIMEOUT = '15mins'
 DEFAULT_BACKOFF_MAX = '2secs'
 
-#: Seconds between two HEARTBEAT calls: they keep proxies from closing a connection that has nothing to say (PROTOCOL 3.1).
+#: Seconds between two HEARTBEAT calls, which keep proxies from closing a connection that has nothing to say
+#: (PROTOCOL 3.1).
 HEARTBEAT_INTERVAL = 1800.0
 
 #: Seconds before an update whose call came to nothing is sent again, where re-subscribing is not possible.
@@ -37,6 +38,11 @@ RESEND_DELAY = 1.0
 
 #: How many of the uuids that were used are remembered, to notice a status dict that is sent a second time.
 REMEMBERED_UUIDS = 1000
+
+#: What an executor may report (PROTOCOL 2.5, 3.1).
+STATES = ('TASK_DROPPED', 'TASK_ERROR', 'TASK_FAILED', 'TASK_FINISHED', 'TASK_GONE', 'TASK_GONE_BY_OPERATOR',
+          'TASK_KILLED', 'TASK_KILLING', 'TASK_LOST', 'TASK_RUNNING', 'TASK_STARTING', 'TASK_UNKNOWN',
+          'TASK_UNREACHABLE')
 
 logger = logging.getLogger(__name__)
 
@@ -173,6 +179,9 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         status['uuid'] = text or encode_data(uuid.uuid4().bytes)
         status.setdefault('timestamp', time.time())
         status.setdefault('source', 'SOURCE_EXECUTOR')
+        if status.get('state', 'TASK_RUNNING') not in STATES:
+            # Kept for the next SUBSCRIBE it would have that refused, and with it everything else.
+            raise UsageError('a status has the state %r: expected one of %s' % (status['state'], ', '.join(STATES)))
         key = _uuid_of(status['uuid'])
         if key is None:
             raise UsageError('a status has the uuid %s: expected 16 bytes in base64' % excerpt(status['uuid']))
@@ -262,6 +271,15 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
     def _has_lost_agent(self, error):
         return self._was_ever_subscribed and not isinstance(error, Refused)
+
+    def ended(self):
+        """Say what was not delivered: a later executor cannot know of it."""
+        with self._ledger_lock:
+            left = [_task_id(update['status']) for update in self.updates.values()]
+        if left:
+            logger.warning('the driver ends with %d updates that the agent has not acknowledged, of the tasks %s',
+                           len(left), ', '.join(sorted(set(map(str, left)))[:10]))
+        super(MesosExecutorDriver, self).ended()
 
     def _note_launch(self, tasks):
         with self._ledger_lock:
@@ -354,7 +372,10 @@ class MesosExecutorDriver(Process, ExecutorDriver):
     # ---- the end
 
     def _arm_killer(self):
-        """Kill the process group once the grace period is over, whatever the callbacks do. Not in the agent's process."""
+        """Kill the process group once the grace period is over, whatever the callbacks do.
+
+        Not where MESOS_LOCAL says that this is the agent's own process.
+        """
         if self.local or self._killer is not None:
             return
         self._killer = threading.Timer(self.grace_shutdown_period, _kill_group)

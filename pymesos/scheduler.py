@@ -6,7 +6,7 @@ import logging
 import six
 
 from ._compat import getfullargspec
-from .errors import CallRejected, MessageError, UsageError
+from .errors import MessageError, UsageError
 from .interface import SchedulerDriver
 from .process import Process, dict_in, list_in
 from .transport.channel import Call
@@ -29,8 +29,8 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
     :param sched: the object whose callbacks are called, such as a :class:`pymesos.Scheduler`; what it lacks counts as
         an empty callback.
     :param framework: FrameworkInfo, a dict. Its ``id`` is set once the master has assigned one.
-    :param master_uri: ``host``, ``host:port``, ``https://host:port``, several of them with commas between, ``zk://...`` or
-        ``file://...``; see :func:`pymesos.detector.detect`.
+    :param master_uri: ``host``, ``host:port``, ``https://host:port``, several of them with commas between,
+        ``zk://...`` or ``file://...``; see :func:`pymesos.detector.detect`.
     :param use_addict: whether callbacks get ``addict.Dict`` in place of dict.
     :param implicit_acknowledgements: whether an update is acknowledged once its callback has returned.
     :param principal: with `secret`, the credentials of basic authentication.
@@ -39,8 +39,8 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
     :param timeout: seconds without a subscription after which the driver gives up and calls ``error``.
     :param suppressed_roles: roles that get no offers from the start; replaced by :meth:`updateFramework`.
     :param offer_constraints: OfferConstraints from the start (Mesos 1.11); replaced likewise.
-    :param options: see :class:`pymesos.process.Process`: ``tls``, ``connect_timeout``, ``call_timeout``, ``max_record``,
-        ``max_queued``.
+    :param options: see :class:`pymesos.process.Process`: ``tls``, ``connect_timeout``, ``call_timeout``,
+        ``max_record``, ``max_queued``.
 
     Every call may be made from any thread, callbacks included. It returns when the master has answered, and raises
     :class:`~pymesos.errors.CallRejected` if the master said no, :class:`~pymesos.errors.ConnectionFailed` (an OSError)
@@ -65,6 +65,8 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._assigned_id = None        # known to the loop before registered() has run
         self._version_of = None         # the address whose version was asked for
         self._call_headers = None, []   # of which stream id, and the headers
+        self._heartbeat_function = None     # whose arguments were looked at, and whether it takes the driver
+        self._heartbeat_takes_driver = True
         self._is_acknowledging = False  # set by the callbacks' thread while it acknowledges implicitly
 
     # ---- properties
@@ -286,11 +288,8 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
                            'failover_timeout', self._fid())
 
     def _torn_down(self, _body, error):
-        if error is not None and not isinstance(error, CallRejected):
-            logger.warning('the framework %s may not be torn down: %s', self._fid(), error)
-            return
         if error is not None:
-            logger.warning('the framework %s is not torn down: %s', self._fid(), error)
+            logger.warning('the framework %s may not be torn down: %s', self._fid(), str(error))
             return
         self._framework.pop('id', None)
         self._assigned_id = None
@@ -404,9 +403,6 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         if self._heartbeat_function is not function:
             self._heartbeat_function, self._heartbeat_takes_driver = function, _takes_argument(callback)
         return self._heartbeat_takes_driver
-
-    _heartbeat_function = None
-    _heartbeat_takes_driver = True
 
 
 def _takes_argument(callback):

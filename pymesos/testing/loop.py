@@ -140,12 +140,14 @@ class Loop(object):
             pass
 
     def _drain_alarm(self, _events):
-        with self._lock:
-            self._is_woken = False
+        # First the bytes, then the flag: an order that comes in between must not have its byte swallowed while the flag
+        # says that there is one. Orders are looked at afterwards.
         try:
             self._alarm.recv(4096)
         except socket_errors:
             pass
+        with self._lock:
+            self._is_woken = False
 
     def _run(self):
         try:

@@ -7,7 +7,7 @@ import ssl
 from collections import deque
 
 from .._compat import monotonic, socket_errors
-from ..errors import CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, TimedOut, excerpt
+from ..errors import CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, TimedOut, UsageError, excerpt
 from ..utils import redirected_address
 from ..wire import httpmsg
 from .dial import Dial, close_socket
@@ -26,7 +26,7 @@ LONGEST_ANSWER = 64 * 1024 * 1024
 #: An ACCEPT is not among them: the second would end tasks that the first has launched.
 REPEATABLE = frozenset([
     'ACKNOWLEDGE', 'ACKNOWLEDGE_OPERATION_STATUS', 'DECLINE', 'HEARTBEAT', 'KILL', 'RECONCILE',
-    'RECONCILE_OPERATIONS', 'REQUEST', 'REVIVE', 'SUPPRESS', 'UPDATE', 'UPDATE_FRAMEWORK'])
+    'RECONCILE_OPERATIONS', 'REQUEST', 'REVIVE', 'SUPPRESS', 'TEARDOWN', 'UPDATE', 'UPDATE_FRAMEWORK'])
 
 _NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _RETRY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
@@ -42,7 +42,7 @@ class Call(object):
     """
 
     __slots__ = ('kind', 'method', 'target', 'headers', 'body', 'finished', 'deadline', 'hops', 'tries', 'status',
-                 'location', 'answer')
+                 'location', 'answer', 'answer_size')
 
     def __init__(self, kind, target, headers, body, finished, method='POST'):
         self.kind = kind
@@ -61,6 +61,7 @@ class Call(object):
         self.status = None
         self.location = None
         self.answer = []
+        self.answer_size = 0
 
 
 class Channel(object):
@@ -83,6 +84,7 @@ class Channel(object):
         self._dial = None
         self._parser = None
         self._timer = None
+        self._has_answered = False      # this connection brought an answer
         self._is_last = False           # the answer at hand announced that the peer will close
         self._is_flush_posted = False
         self._is_closed = False
@@ -128,6 +130,7 @@ class Channel(object):
         self._dial = None
         self._sock = sock
         self._parser = httpmsg.ResponseParser()
+        self._has_answered = False
         self._flush()
 
     def _dial_failed(self, error):
@@ -150,8 +153,12 @@ class Channel(object):
             while self._waiting:
                 call = self._waiting.popleft()
                 call.begin()
-                self._sent.append(call)
-                requests.append(self._request_of(call))
+                try:
+                    requests.append(self._request_of(call))
+                except UsageError as error:     # a header that cannot be written
+                    call.finished(None, error)
+                else:
+                    self._sent.append(call)
             self._out = b''.join(requests)
         try:
             sent = self._sock.send(self._out) if self._out else 0
@@ -225,10 +232,12 @@ class Channel(object):
             self._is_last = 'close' in part.headers.get('connection', '').lower()
         elif isinstance(part, httpmsg.Body):
             call.answer.append(part.data)
-            if sum(map(len, call.answer)) > LONGEST_ANSWER:
+            call.answer_size += len(part.data)
+            if call.answer_size > LONGEST_ANSWER:
                 raise HttpError('%s answered %s with more than %d bytes' % (self._address, call.kind, LONGEST_ANSWER))
         else:
             self._sent.popleft()
+            self._has_answered = True
             if self._is_last:
                 self._reopen()
             self._settle(call, b''.join(call.answer))
@@ -279,8 +288,9 @@ class Channel(object):
         self._disconnect()
         calls = list(self._sent)
         self._sent.clear()
-        # Only the first is to blame: the others may have met a peer that closes after so many answers.
-        for call in calls[:1]:
+        # If there were answers only the first is to blame: the peer may close after so many. If there was none, all
+        # are, so that a peer that closes at once is not dialled for each of them.
+        for call in calls[:1] if self._has_answered else calls:
             call.tries += 1
         lost = []
         for call in reversed(calls):

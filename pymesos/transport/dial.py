@@ -7,6 +7,8 @@ import os
 import socket
 import ssl
 
+from six.moves import _thread
+
 from .._compat import close_on_exec, monotonic, socket_errors
 from ..errors import ConnectionFailed, TimedOut
 from .loop import READ, WRITE
@@ -80,9 +82,15 @@ class Dial(object):
             targets = _look_up(self._address, socket.AI_NUMERICHOST)
         except _UNRESOLVED:
             # A name: asking for its addresses blocks, for as long as the resolver likes.
-            self._loop.run_elsewhere((self._address.host, self._address.port), self._resolve, self._resolved)
+            self._look_up_elsewhere()
         else:
             self._try_all(targets)
+
+    def _look_up_elsewhere(self):
+        try:
+            self._loop.run_elsewhere((self._address.host, self._address.port), self._resolve, self._resolved)
+        except (RuntimeError, _thread.error) as error:      # no more threads
+            self._fail('cannot resolve %s: %s' % (self._address.host, error), error)
 
     def _resolve(self):
         try:

@@ -34,7 +34,8 @@ class Settings(object):
     watch); `use_addict` the kind of the events' dicts; `tls_context` for https (None: the system's authorities).
     """
 
-    def __init__(self, backoff, terms, dial_timeout, call_timeout, max_record, heartbeat, use_addict, late_beginnings, tls_context):
+    def __init__(self, backoff, terms, dial_timeout, call_timeout, max_record, heartbeat, use_addict, late_beginnings,
+                 tls_context):
         self.backoff = backoff
         self.terms = terms
         self.dial_timeout = dial_timeout
@@ -107,10 +108,6 @@ class Engine(object):
         """Treat subscription `number` (see :attr:`subscriptions`) as lost because of `error`."""
         self.loop.post(self._lose, number, error)
 
-    def crash(self, error):
-        """End with `error`: the driver cannot go on."""
-        self.loop.post(self._tell, 'crashed', error)
-
     def resume(self):
         """Read on after ``deliver`` had said that there was no room."""
         self.loop.post(self._resume)
@@ -124,11 +121,9 @@ class Engine(object):
     def _run(self):
         try:
             self.loop.run()
-        except MesosError as error:
-            self._host.failed(error)
         except Exception as error:      # a fault of ours must not leave waiting threads behind
             logger.exception('the event loop failed')
-            self._host.failed(MesosError('the event loop failed: %s' % error))
+            self._tell('crashed', MesosError('the event loop failed: %s' % error))
         finally:
             self._do_hang_up()
             self._detector.stop()
@@ -273,8 +268,8 @@ class Engine(object):
     def stream_records(self, records):
         """A batch of records, in order.
 
-        Those of an OFFERS event and the like are decoded by the thread of the callbacks, one at a time: the loop is free
-        meanwhile, and what is decoded is in the processor's cache when the callback looks at it.
+        Those of an OFFERS event and the like are decoded by the thread of the callbacks, one at a time: the loop is
+        free meanwhile, and what is decoded is in the processor's cache when the callback looks at it.
         """
         late = self._settings.late_beginnings
         batch = []
@@ -322,7 +317,8 @@ class Engine(object):
     def _errored(self, event):
         payload = event.get('error')
         reason = payload.get('message') if isinstance(payload, dict) else None
-        self._tell('errored', SubscriptionEnded('%s ended the subscription: %s' % (self.session.address, reason), reason))
+        text = '%s ended the subscription: %s' % (self.session.address, reason)
+        self._tell('errored', SubscriptionEnded(text, reason))
 
     def _log_retry(self, reason):
         if self.session.state == WAITING:

@@ -45,9 +45,17 @@ class Life(object):
                                 lambda exc_info: raised(self, exc_info), previous and previous._mailbox)
 
     def start(self, detector):
-        """Start both threads."""
-        self._mailbox.start()
-        self.engine.start(detector)
+        """Start both threads. If the system has no more of them it raises what :class:`threading.Thread` does."""
+        try:
+            self._mailbox.start()
+            self.engine.start(detector)
+        except BaseException:
+            self.is_started = False
+            self.engine = None
+            self._mailbox.close()
+            self.ended.set()
+            self.loop_ended.set()
+            raise
 
     def stop(self, leaves):
         """End it, with a farewell if it `leaves`. Takes no lock: a signal handler may call it. Twice is fine."""
@@ -132,14 +140,12 @@ class Life(object):
         if self.is_foreign():
             raise UsageError('%s: this process was forked from the one whose driver this is; use the driver there, '
                              'or make a new one here' % kind)
-        if engine is None:
-            raise Stopped('%s: the driver is not running' % kind)
-        if not waits or engine.is_current_thread():
-            engine.submit(Call(kind, path, headers, messages.dumps(body), _Forgetting(kind)))
+        if not waits or engine is not None and engine.is_current_thread():
+            self.submit(body, path, headers, _Forgetting(kind))
             return None
         answer = _Answer()
-        engine.submit(Call(kind, path, headers, messages.dumps(body), answer))
         try:
+            self.submit(body, path, headers, answer)
             return answer.get()
         except (ConnectionFailed, HttpError, Stopped) as error:
             if self.is_callback_thread():

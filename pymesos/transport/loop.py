@@ -17,8 +17,8 @@ __all__ = ['Loop', 'READ', 'Timer', 'WRITE']
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
-#: Bytes asked of the system at once. Twice as many are no faster: what is made of them leaves the processor's cache, and
-#: from 128 KiB on every allocation is a system call of its own.
+#: Bytes asked of the system at once. Twice as many are no faster: what is made of them leaves the processor's cache,
+#: and from 128 KiB on every allocation is a system call of its own.
 READ_BYTES = 64 * 1024
 
 #: Seconds that one select() lasts at most; epoll cannot count the milliseconds of a month.
@@ -129,7 +129,7 @@ class Loop(object):
         """Have `function()` run on a thread of its own and `done(result)` called here. Loop's thread only.
 
         While one with the same `key` runs no other is started: its result serves all who ask. `function` must not
-        raise.
+        raise. Raises what :class:`threading.Thread` does if there can be no more threads.
         """
         waiting = self._elsewhere.setdefault(key, [])
         waiting.append(done)
@@ -141,7 +141,11 @@ class Loop(object):
 
         thread = threading.Thread(target=run, name='pymesos-elsewhere')
         thread.daemon = True
-        thread.start()
+        try:
+            thread.start()
+        except Exception:
+            del self._elsewhere[key]
+            raise
 
     def _done_elsewhere(self, key, result):
         for done in self._elsewhere.pop(key):

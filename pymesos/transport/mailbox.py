@@ -16,8 +16,8 @@ class Mailbox(object):
 
     `capacity` is in bytes: above it :attr:`is_full`, and once half of it is free again `drained()` is called, on the
     mailbox's thread. Nothing is refused: who puts looks at :attr:`is_full` first. `raised(exc_info)` is called with
-    what a function raised, on the mailbox's thread. No lock is held while a function runs. `previous` is a mailbox whose
-    thread has to end before the first function runs.
+    what a function raised, on the mailbox's thread. No lock is held while a function runs. `previous` is a mailbox
+    whose thread has to end before the first function runs.
     """
 
     def __init__(self, name, capacity, drained, raised, previous=None):
@@ -29,7 +29,6 @@ class Mailbox(object):
         self._size = 0
         self._is_full = False
         self._is_closed = False
-        self._last_resort = None        # for a debugger: what was raised while an exception was told
         # Guards _size, _is_full and _is_closed; waited on by the thread for work.
         self._changed = threading.Condition(threading.Lock())
         self._thread = threading.Thread(target=self._run, name=name)
@@ -93,9 +92,9 @@ class Mailbox(object):
         try:
             self._raised(exc_info)
         except BaseException:
-            # It raises only if even logging does. There is nobody left to tell, and who waits in join() must not
-            # wait for ever.
-            self._last_resort = sys.exc_info()[1]
+            # It raises only if even logging does, and then there is nobody left to tell. The thread goes on all the
+            # same: who waits in join() must not wait for ever.
+            return
 
     def _release(self, size):
         """Give back room; whether that ends a time of being full."""

@@ -54,7 +54,7 @@ class Stream(object):
 
     `listener` is told, on the loop's thread: ``stream_answered(head)`` once; ``stream_records(records)`` with a list of
     bytes, which returns whether reading may go on; ``stream_refused(head, text)`` instead of events
-    if the status is not 200; ``stream_ended(error)`` once at the end, however it came, after which the socket is closed.
+    if the status is not 200; ``stream_ended(error)`` once at the end, however it came; the socket is closed by then.
     """
 
     def __init__(self, loop, sock, address, listener, max_record):

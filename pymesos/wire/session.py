@@ -2,8 +2,8 @@
 
 A :class:`Session` is told what happened (a *stimulus*, in the past tense) and answers with what to do (a list of
 *orders*, in the imperative). It owns no socket, clock or thread: seconds are numbers it passes on, and a timer
-that it asks for comes back as a stimulus. All state logic is in :data:`TRANSITIONS`; the documentation's diagram
-is printed from it.
+that it asks for comes back as a stimulus. What follows what is in :data:`TRANSITIONS`, from which the documentation's
+diagram is printed; besides it there is only the choice of whom to dial.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -38,7 +38,7 @@ TRANSITIONS = {
     (DIALLING, 'dial_failed'): (WAITING, ('next_candidate', 'wait')),
     (SUBSCRIBING, 'accepted'): (SUBSCRIBING, ()),
     (SUBSCRIBING, 'subscribed'): (SUBSCRIBED, ('settle',)),
-    (SUBSCRIBING, 'redirected'): (WAITING, ('hang_up', 'wait')),
+    (SUBSCRIBING, 'redirected'): (WAITING, ('hang_up', 'follow')),
     (SUBSCRIBING, 'unavailable'): (WAITING, ('hang_up', 'next_candidate', 'wait')),
     (SUBSCRIBING, 'refused'): (ENDED, ('hang_up', 'fail')),
     (SUBSCRIBING, 'lost'): (WAITING, ('hang_up', 'next_candidate', 'wait')),
@@ -54,14 +54,13 @@ TRANSITIONS = {
     (SUBSCRIBED, 'errored'): (ENDED, ('hang_up', 'tell_loss', 'fail')),
     (SUBSCRIBING, 'errored'): (ENDED, ('hang_up', 'fail')),
     (LEAVING, 'leave_done'): (ENDED, ('hang_up', 'tell_loss', 'quit')),
-    (LEAVING, 'stopped'): (ENDED, ('hang_up', 'tell_loss', 'quit')),
 }
 TRANSITIONS.update({(state, 'led'): (DIALLING, ('hang_up', 'dial')) for state in _TRYING})
 TRANSITIONS.update({(state, 'unled'): (DETECTING, ('hang_up',)) for state in _TRYING})
 TRANSITIONS.update({(state, 'impatient'): (ENDED, ('hang_up', 'fail')) for state in (DETECTING,) + _TRYING})
 TRANSITIONS.update({(state, 'stopped'): (ENDED, ('hang_up', 'quit')) for state in (IDLE, DETECTING) + _TRYING})
 TRANSITIONS.update({(state, 'left'): (ENDED, ('hang_up', 'quit')) for state in (IDLE, DETECTING) + _TRYING})
-TRANSITIONS.update({(state, 'crashed'): (ENDED, ('hang_up', 'fail')) for state in (DETECTING,) + _TRYING})
+TRANSITIONS.update({(state, 'crashed'): (ENDED, ('hang_up', 'fail')) for state in (IDLE, DETECTING) + _TRYING})
 TRANSITIONS.update({(state, 'crashed'): (ENDED, ('hang_up', 'tell_loss', 'fail')) for state in (SUBSCRIBED, LEAVING)})
 
 #: What differs for an executor whose framework does not checkpoint: a lost agent ends it.
@@ -79,8 +78,9 @@ class Terms(namedtuple('Terms', ['answer', 'first_patience', 'patience', 'settle
     """The numbers of a session.
 
     `answer`: seconds from a connection to the SUBSCRIBED event. `first_patience`: seconds from the start, `patience`:
-    seconds from a loss, after which the session gives up if it is not subscribed. `settled`: seconds that a subscription must last before the next
-    loss is again followed by a try at once. `returns`: whether a loss is followed by new tries at all.
+    seconds from a loss, after which the session gives up if it is not subscribed. `settled`: seconds that a
+    subscription must last before the next loss is again followed by a try at once. `returns`: whether a loss is
+    followed by new tries at all.
     """
 
     __slots__ = ()
@@ -111,6 +111,8 @@ class Session(object):
         self.address = None
         self.delay = 0.0
         self._patience = None
+        self._hops = 0                  # redirects since the last subscription
+        self._reason = None             # why the last try failed
         self._backoff = backoff
         self._terms = terms
         self._table = TRANSITIONS if terms.returns else TRANSITIONS_WITHOUT_RETURN
@@ -120,19 +122,15 @@ class Session(object):
         self._steps = {
             'dial': self._dial, 'subscribe': self._subscribe, 'wait': self._wait, 'settle': self._settle,
             'hang_up': self._hang_up, 'next_candidate': self._next_candidate, 'forget_tries': self._forget_tries,
-            'watch_first_patience': self._watch_first_patience, 'watch_patience': self._watch_patience,
-            'fail': self._fail,
+            'follow': self._follow, 'watch_first_patience': self._watch_first_patience,
+            'watch_patience': self._watch_patience, 'fail': self._fail,
         }
-
-    @property
-    def is_subscribed(self):
-        return self.state == SUBSCRIBED
 
     def handle(self, stimulus, fact=None):
         """Take in a stimulus; the list of orders that follow, empty if the stimulus came too late to matter.
 
         `fact` is the tuple of candidates for ``led``, the new address for ``redirected``, and the exception for
-        ``refused``, ``errored``, ``crashed`` and ``lost``.
+        ``dial_failed``, ``lost``, ``unavailable``, ``refused``, ``errored`` and ``crashed``.
         """
         if stimulus == 'led':
             if self._keeps_leader(fact):
@@ -140,6 +138,8 @@ class Session(object):
             self._candidates, self._position, self._detour = tuple(fact), 0, None
         elif stimulus == 'redirected':
             self._detour = fact
+        elif stimulus in ('dial_failed', 'lost', 'unavailable'):
+            self._reason = fact
         elif stimulus == 'unled':
             self._candidates, self._detour = (), None
         found = self._table.get((self.state, stimulus))
@@ -168,6 +168,7 @@ class Session(object):
         return [Order('arm', ('answer_due', self._terms.answer)), Order('subscribe', ())]
 
     def _settle(self, _):
+        self._hops = 0
         return [Order('disarm', ('answer_due',)), Order('disarm', ('impatient',)),
                 Order('arm', ('settled', self._terms.settled))]
 
@@ -180,6 +181,15 @@ class Session(object):
 
     def _wait(self, _):
         self.delay = self._backoff.delay(self.attempt)
+        self.attempt += 1
+        return [Order('arm', ('retry_due', self.delay))]
+
+    def _follow(self, _):
+        """The first redirect is followed at once; peers that point at each other are not let spin."""
+        self._hops += 1
+        if self._hops > 1:
+            return self._wait(_)
+        self.delay = 0.0
         self.attempt += 1
         return [Order('arm', ('retry_due', self.delay))]
 
@@ -199,6 +209,6 @@ class Session(object):
 
     def _fail(self, fact):
         if fact is None:
-            fact = TimedOut('gave up: not subscribed for %g seconds, last tried %s' % (self._patience, self.address),
-                            str(self.address))
+            fact = TimedOut('gave up: not subscribed for %g seconds, last tried %s: %s'
+                            % (self._patience, self.address, self._reason or 'no answer'), str(self.address))
         return [Order('fail', (fact,))]

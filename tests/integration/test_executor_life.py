@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -322,7 +323,8 @@ def test_heartbeat_calls_keep_the_connection_of_calls_in_use(monkeypatch):
         recorder.wait('registered')
         agent.reject_next(400, 'unknown call', type='HEARTBEAT')
         call = agent.await_call('HEARTBEAT', count=3)
-        assert call.body == {'type': 'HEARTBEAT', 'framework_id': driver.framework_id, 'executor_id': driver.executor_id}
+        assert call.body == {'type': 'HEARTBEAT', 'framework_id': driver.framework_id,
+                             'executor_id': driver.executor_id}
         assert driver.connected
 
 
@@ -383,3 +385,97 @@ def test_missing_variable_is_named(monkeypatch, missing):
     with pytest.raises(UsageError) as caught:
         MesosExecutorDriver(None)
     assert 'the environment has no %s' % missing in str(caught.value)
+
+
+def test_slow_agent_does_not_end_an_executor_without_checkpoint(monkeypatch):
+    monkeypatch.setattr(executor_module, 'RESEND_DELAY', 0.05)
+    with ScriptedAgent() as agent, executing(agent, monkeypatch, http_timeout=0.3) as (driver, recorder):
+        recorder.wait('registered')
+        agent.acknowledges = False
+        agent.hold_answers('UPDATE')
+        driver.sendStatusUpdate(status())
+        agent.release_answers()
+        agent.acknowledges = True
+        agent.await_call('UPDATE', count=2)
+        wait_until(lambda: not driver.updates)
+        assert agent.counts['SUBSCRIBE'] == 1 and recorder.names == ['registered']
+
+
+def test_newer_updates_do_not_overtake_those_that_waited_for_the_subscription(monkeypatch):
+    states = ['TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING', 'TASK_KILLED']
+    with ScriptedAgent() as agent:
+        agent.hold_answers('SUBSCRIBE')
+        with executing(agent, monkeypatch) as (driver, recorder):
+            agent.await_call('SUBSCRIBE')
+            names = ['t%d' % number for number in range(50)]
+            for name in names:
+                driver.sendStatusUpdate(status(name, states[0]))
+            threads = [threading.Thread(target=lambda name=name: [
+                driver.sendStatusUpdate(status(name, state)) for state in states[1:]]) for name in names[:8]]
+            for thread in threads:
+                thread.start()
+            agent.release_answers()
+            for thread in threads:
+                thread.join()
+            wait_until(lambda: not driver.updates)
+            for name in names[:8]:
+                seen = [call.body['update']['status']['state'] for call in agent.calls_of('UPDATE')
+                        if call.body['update']['status']['task_id']['value'] == name]
+                first = sorted(set(seen), key=seen.index)
+                assert first == states
+
+
+def test_same_dict_with_other_content_gets_a_new_uuid(monkeypatch):
+    with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, recorder):
+        recorder.wait('registered')
+        mine = status(healthy=True)
+        for healthy in (True, False):
+            mine['healthy'] = healthy
+            driver.sendStatusUpdate(mine)
+        driver.sendStatusUpdate(mine)                   # a repetition stays one
+        uuids = [call.body['update']['status']['uuid'] for call in agent.calls_of('UPDATE')]
+        assert uuids[0] != uuids[1] == uuids[2]
+
+
+def test_state_that_no_agent_can_read_is_a_usage_error(monkeypatch):
+    with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, _recorder):
+        with pytest.raises(UsageError) as caught:
+            driver.sendStatusUpdate(status(state='RUNNING'))
+        assert "the state 'RUNNING': expected one of" in str(caught.value)
+        assert not driver.updates
+
+
+def test_stop_says_which_updates_are_left(monkeypatch, caplog):
+    with ScriptedAgent(acknowledges=False) as agent, executing(agent, monkeypatch) as (driver, recorder):
+        recorder.wait('registered')
+        driver.sendStatusUpdate(status('t7'))
+        driver.stop()
+        driver.join()
+    assert 'the driver ends with 1 updates that the agent has not acknowledged, of the tasks t7' in caplog.text
+
+
+def test_domain_socket_whose_backlog_is_full_is_tried_again(monkeypatch, tmpdir):
+    path = str(tmpdir.join('agent.sock'))
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(0)
+    crowd = []
+    for _ in range(4):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.setblocking(False)
+        sock.connect_ex(path)
+        crowd.append(sock)
+    for name, value in (('MESOS_FRAMEWORK_ID', 'f1'), ('MESOS_EXECUTOR_ID', 'e1'), ('MESOS_LOCAL', '1'),
+                        ('MESOS_DOMAIN_SOCKET', path)):
+        monkeypatch.setenv(name, value)
+    driver = MesosExecutorDriver(None, connect_timeout=30)
+    driver.start()
+    wait_until(lambda: driver._life.engine.session.state == 'DIALLING')
+    for sock in crowd:
+        sock.close()
+    accepted = [listener.accept()[0] for _ in range(2)]
+    wait_until(lambda: driver._life.engine.session.state == 'SUBSCRIBING', message='the way to become free')
+    driver.stop()
+    driver.join()
+    for sock in accepted + [listener]:
+        sock.close()

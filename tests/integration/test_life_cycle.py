@@ -454,7 +454,8 @@ def test_call_that_the_network_ate_does_not_end_the_driver_of_the_callback_that_
     def decline(driver, found):
         driver.declineOffer([one['id'] for one in found])
 
-    with ScriptedMaster() as peer, scheduling(peer.address, recorder=Recorder(resourceOffers=decline)) as (driver, seen):
+    seen = Recorder(resourceOffers=decline)
+    with ScriptedMaster() as peer, scheduling(peer.address, recorder=seen) as (driver, _recorder):
         seen.wait('registered')
         peer.hold_answers('DECLINE')
         peer.send_event(offers('o1'))
@@ -542,3 +543,164 @@ def test_start_from_a_thread_and_from_the_last_callback_at_once():
             driver.sched.wait('reregistered')
             driver.stop()
             driver.join()
+
+
+def test_restart_inside_error_begins_a_new_life_after_the_old_one():
+    def again(driver, _message):
+        assert driver.aborted and not driver.connected
+        driver.start()
+
+    with ScriptedMaster() as peer:
+        peer.refuse_next_subscription('removed')
+        driver = MesosSchedulerDriver(Recorder(error=again), dict(FRAMEWORK), peer.address)
+        driver.start()
+        driver.sched.wait('registered')
+        assert driver.sched.names[:2] == ['error', 'registered']
+        driver.stop()
+        driver.join()
+
+
+def test_events_of_the_old_life_do_not_run_beside_those_of_the_new_one():
+    seen = []
+
+    def again(driver, offer_id):
+        seen.append(offer_id['value'])
+        if len(seen) == 1:
+            driver.stop(failover=True)
+            driver.start()
+
+    rescind = b'{"type":"RESCIND","rescind":{"offer_id":{"value":"old"}}}'
+    with ScriptedMaster() as peer:
+        recorder = Recorder(offerRescinded=again)
+        driver = MesosSchedulerDriver(recorder, dict(FRAMEWORK), peer.address)
+        driver.start()
+        recorder.wait('registered')
+        peer.send_raw((b'%d\n%s' % (len(rescind), rescind)) * 50)
+        recorder.wait('reregistered')
+        driver.stop()
+        driver.join()
+    assert seen == ['old']
+    assert [name for name in recorder.names if name != 'processHeartBeat'] == [
+        'registered', 'offerRescinded', 'disconnected', 'reregistered', 'disconnected']
+
+
+def test_stop_without_a_subscription_says_that_nothing_was_torn_down(caplog):
+    with ScriptedMaster() as peer:
+        driver = MesosSchedulerDriver(Recorder(), dict(FRAMEWORK, id={'value': 'f1'}), peer.address)
+        peer.hold_answers()
+        driver.start()
+        peer.await_connections(1)
+        driver.stop()
+        driver.join()
+    assert 'the framework f1 is not torn down' in caplog.text
+
+
+def test_exception_after_stop_does_not_cut_the_teardown_off():
+    def leave(driver, *_):
+        driver.stop()
+        raise SystemExit(0)
+
+    with ScriptedMaster() as peer:
+        driver = MesosSchedulerDriver(Recorder(registered=leave), dict(FRAMEWORK), peer.address)
+        with pytest.raises(SystemExit):
+            driver.run()
+        assert peer.counts['TEARDOWN'] == 1
+
+
+@pytest.mark.parametrize('event', [
+    {'type': 'UPDATE', 'update': {}}, {'type': 'UPDATE', 'update': {'status': 5}},
+    {'type': 'UPDATE', 'update': {'status': {'uuid': 'dQ=='}}}, {'type': 'OFFERS', 'offers': {'offers': 5}},
+    {'type': 'OFFERS', 'offers': {'offers': [5]}}, {'type': 'RESCIND', 'rescind': {}},
+    {'type': 'FAILURE', 'failure': {}}, {'type': 'MESSAGE', 'message': {}}, {'type': 'ERRORS'}])
+def test_odd_event_does_not_end_the_driver(event):
+    with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
+        recorder.wait('registered')
+        peer.send_event(event)
+        peer.send_event({'type': 'RESCIND', 'rescind': {'offer_id': {'value': 'last'}}})
+        wait_until(lambda: ({'value': 'last'},) in recorder.of('offerRescinded'))
+        assert not driver.aborted and 'error' not in recorder.names
+
+
+def test_timeouts_longer_than_the_system_can_count():
+    with FaultProxy('127.0.0.1:1') as proxy:
+        proxy.refuse()
+        with scheduling(proxy.address, timeout=400 * 86400) as (driver, recorder):
+            wait_until(lambda: proxy.connections == 0 and driver._life.engine.session.attempt > 1)
+            assert 'error' not in recorder.names
+
+
+def test_location_that_is_no_name_is_a_failed_try():
+    with ScriptedMaster() as peer:
+        peer.redirect_to('//a..b:5050/api/v1/scheduler', times=1)
+        with scheduling(peer.address) as (_driver, recorder):
+            recorder.wait('registered')
+
+
+def test_names_are_resolved_by_one_thread_at_a_time(monkeypatch):
+    gate, asked = threading.Event(), []
+    look_up = socket.getaddrinfo
+
+    def slow(host, port, family=0, kind=0, protocol=0, flags=0):
+        if flags & socket.AI_NUMERICHOST or host != 'mesos.example':
+            return look_up(host, port, family, kind, protocol, flags)
+        asked.append(host)
+        gate.wait(60)
+        raise socket.gaierror(socket.EAI_NONAME, 'no such name')
+
+    monkeypatch.setattr(socket, 'getaddrinfo', slow)
+    with scheduling('mesos.example:5050', connect_timeout=0.05) as (driver, _recorder):
+        wait_until(lambda: driver._life.engine.session.attempt >= 4)
+        assert asked == ['mesos.example']
+        gate.set()
+
+
+def test_threads_that_cannot_be_started_are_an_error_of_start(monkeypatch):
+    driver = MesosSchedulerDriver(Recorder(), dict(FRAMEWORK), '127.0.0.1:1')
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name.endswith('-loop'):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, 'start', refuse)
+    with pytest.raises(RuntimeError):
+        driver.start()
+    assert driver.aborted
+    driver.stop()
+    driver.join()
+
+
+def test_header_that_cannot_be_written_fails_its_call_only():
+    with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
+        recorder.wait('registered')
+        with pytest.raises(UsageError):
+            driver._send({'type': 'REVIVE', 'framework_id': {'value': driver.framework_id}}, headers={'X': 'a\nb'})
+        driver.reviveOffers()
+
+
+def test_signal_handler_stops_a_driver_whose_main_thread_waits_for_an_answer():
+    program = textwrap.dedent('''
+        import os, signal, sys, threading
+        from pymesos import MesosSchedulerDriver, Scheduler
+        ready = threading.Event()
+        class Mine(Scheduler):
+            def registered(self, driver, framework_id, master_info):
+                ready.set()
+        driver = MesosSchedulerDriver(Mine(), {'user': 'root', 'name': 'x'}, os.environ['MASTER'])
+        signal.signal(signal.SIGTERM, lambda *_: driver.stop(True))
+        driver.start()
+        ready.wait(60)
+        try:
+            driver.reviveOffers()
+        except Exception as error:
+            print(type(error).__name__)
+        driver.join()
+    ''')
+    with ScriptedMaster() as peer:
+        peer.hold_answers('REVIVE')
+        env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path), MASTER=peer.address)
+        child = subprocess.Popen([sys.executable, '-c', program], env=env, stdout=subprocess.PIPE)
+        peer.await_call('REVIVE')
+        child.send_signal(15)
+        assert child.communicate()[0].strip() == b'Stopped'

@@ -112,7 +112,8 @@ def test_while_backing_off():
         def measure():
             driver = new_driver(proxy.address)
             driver.start()
-            wait_until(lambda: driver._life.engine.session.state == 'WAITING' and driver._life.engine.session.delay > 0.2)
+            session = driver._life.engine.session
+            wait_until(lambda: session.state == 'WAITING' and session.delay > 0.2)
             return stop_at_once(driver)
 
         fastest(measure)

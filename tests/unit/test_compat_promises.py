@@ -195,8 +195,8 @@ def arguments(cls):
 
 def test_constructors_begin_with_the_arguments_of_0_3_15():
     assert arguments(MesosSchedulerDriver)[:9] == [
-        'sched', 'framework', 'master_uri', 'use_addict', 'implicit_acknowledgements', 'principal', 'secret', 'failover',
-        'timeout']
+        'sched', 'framework', 'master_uri', 'use_addict', 'implicit_acknowledgements', 'principal', 'secret',
+        'failover', 'timeout']
     assert arguments(MesosExecutorDriver)[:4] == ['executor', 'use_addict', 'timeout', 'http_timeout']
     assert arguments(MesosOperatorMasterDriver)[:4] == ['master_uri', 'operator', 'use_addict', 'timeout']
     assert arguments(MesosOperatorAgentDriver)[:1] == ['agent_uri']
@@ -391,7 +391,8 @@ def test_new_calls():
     driver.shutdownExecutor({'value': 'e1'}, AGENT_ID)
     driver.updateFramework({'user': 'u', 'name': 'other'}, ['r'], {'role_constraints': {}})
     assert sent == [
-        call('KILL', kill={'task_id': TASK_ID, 'agent_id': AGENT_ID, 'kill_policy': {'grace_period': {'nanoseconds': 1}}}),
+        call('KILL', kill={'task_id': TASK_ID, 'agent_id': AGENT_ID,
+                           'kill_policy': {'grace_period': {'nanoseconds': 1}}}),
         call('SHUTDOWN', shutdown={'executor_id': {'value': 'e1'}, 'agent_id': AGENT_ID}),
         call('UPDATE_FRAMEWORK', update_framework={
             'framework_info': {'user': 'u', 'name': 'other', 'id': FRAMEWORK_ID}, 'suppressed_roles': ['r'],

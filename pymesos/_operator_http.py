@@ -16,9 +16,9 @@ import six
 from ._compat import monotonic, selectors, socket_errors
 from .errors import ConnectionLost, HttpError, InvalidAddress, MesosError, TimedOut
 from .transport.channel import MOST_HOPS
-from .transport.dial import Dial, close_socket
+from .transport.dial import Dial
 from .transport.loop import READ_BYTES, Loop
-from .transport.stream import read_some
+from .transport.sockets import close_socket, read_some
 from .transport.tls import make_context
 from .utils import redirected_address
 from .wire import httpmsg, messages, recordio

@@ -11,10 +11,9 @@ import uuid
 from binascii import Error as Base64Error
 from collections import OrderedDict
 
-from ._compat import getfullargspec
 from .errors import CallRejected, ConnectionFailed, ProtocolError, Refused, Stopped, UsageError, excerpt
 from .interface import ExecutorDriver
-from .process import Process, dict_in, list_in
+from .process import Process, dict_in, list_in, parameters_of
 from .transport.tls import context_from_environment
 from .utils import DAY, decode_data, encode_data, parse_duration
 from .wire import calls, events, httpmsg, messages
@@ -448,9 +447,5 @@ def _uuid_of(text):
 
 def _takes_kill_policy(callback):
     """Whether a bound ``killTask`` has a parameter after the driver and the task's id."""
-    try:
-        found = getfullargspec(callback)
-    except (TypeError, ValueError):
-        return False
-    bound = 1 if getattr(callback, '__self__', None) is not None else 0
-    return len(found.args) - bound > 2
+    found = parameters_of(callback)
+    return found is not None and found[0] > 2

@@ -74,8 +74,8 @@ class Scheduler(object):
 
         With implicit acknowledgements the update is acknowledged once this method has returned; otherwise, or if it
         raises, Mesos sends the update again until ``driver.acknowledgeStatusUpdate(status)`` is called. The same update
-        may come twice, with the same ``uuid``; after a cut between an executor and its agent even an older one after the
-        terminal one, when the agent has forgotten the task and passes on what the executor repeats.
+        may come twice, with the same ``uuid``; after a cut between an executor and its agent even an older one after
+        the terminal one, when the agent has forgotten the task and passes on what the executor repeats.
         """
 
     def operationStatusUpdate(self, driver, status):

@@ -11,7 +11,7 @@ import weakref
 
 from six.moves import _thread
 
-from ._compat import is_main_thread, reraise, wait_for
+from ._compat import getfullargspec, is_main_thread, reraise, wait_for
 from .detector import detect
 from .errors import MessageError, Stopped, SubscriptionEnded
 from .transport.engine import Settings
@@ -23,7 +23,7 @@ from .wire.backoff import Backoff
 from .wire.recordio import DEFAULT_MAX_RECORD
 from .wire.session import Terms
 
-__all__ = ['Process', 'dict_in', 'list_in']
+__all__ = ['Process', 'dict_in', 'list_in', 'parameters_of']
 
 #: The longest delay between two tries of a scheduler, in seconds (PROTOCOL 2.3).
 BACKOFF_CAP = 15.0
@@ -423,6 +423,19 @@ def list_in(message, name):
     """The objects in the list under `name`, [] where a peer sent none or something else."""
     found = message.get(name)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def parameters_of(callback):
+    """How many arguments a bound callback takes by position, and whether any number more.
+
+    None where nobody can tell.
+    """
+    try:
+        found = getfullargspec(callback)
+    except (TypeError, ValueError):
+        return None
+    bound = 1 if getattr(callback, '__self__', None) is not None else 0
+    return len(found.args) - bound, bool(found[1])
 
 
 def _show(exc_info):

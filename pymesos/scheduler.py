@@ -5,10 +5,9 @@ import logging
 
 import six
 
-from ._compat import getfullargspec
 from .errors import MessageError, UsageError
 from .interface import SchedulerDriver
-from .process import Process, dict_in, list_in
+from .process import Process, dict_in, list_in, parameters_of
 from .transport.channel import Call
 from .utils import DAY, encode_data, parse_address
 from .wire import calls, events, httpmsg, messages
@@ -401,18 +400,9 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
     def _takes_driver(self, callback):
         function = getattr(callback, '__func__', callback)
         if self._heartbeat_function is not function:
-            self._heartbeat_function, self._heartbeat_takes_driver = function, _takes_argument(callback)
+            found = parameters_of(callback)
+            self._heartbeat_function, self._heartbeat_takes_driver = function, found is None or found > (0, False)
         return self._heartbeat_takes_driver
-
-
-def _takes_argument(callback):
-    """Whether a bound callback can be given an argument; True where nobody can tell."""
-    try:
-        found = getfullargspec(callback)
-    except (TypeError, ValueError):
-        return True
-    bound = 1 if getattr(callback, '__self__', None) is not None else 0
-    return bool(found[1]) or len(found.args) > bound
 
 
 def _basic(principal, secret):

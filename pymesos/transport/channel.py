@@ -3,16 +3,15 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import logging
-import ssl
 from collections import deque
 
 from .._compat import monotonic, socket_errors
 from ..errors import CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, TimedOut, UsageError, excerpt
 from ..utils import redirected_address
 from ..wire import httpmsg
-from .dial import Dial, close_socket
+from .dial import Dial
 from .loop import READ, WRITE
-from .stream import read_some
+from .sockets import close_socket, read_some, send_some
 
 __all__ = ['Call', 'Channel']
 
@@ -27,9 +26,6 @@ LONGEST_ANSWER = 64 * 1024 * 1024
 REPEATABLE = frozenset([
     'ACKNOWLEDGE', 'ACKNOWLEDGE_OPERATION_STATUS', 'DECLINE', 'HEARTBEAT', 'KILL', 'RECONCILE',
     'RECONCILE_OPERATIONS', 'REQUEST', 'REVIVE', 'SUPPRESS', 'TEARDOWN', 'UPDATE', 'UPDATE_FRAMEWORK'])
-
-_NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_RETRY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 
 logger = logging.getLogger(__name__)
 
@@ -161,15 +157,10 @@ class Channel(object):
                     self._sent.append(call)
             self._out = b''.join(requests)
         try:
-            sent = self._sock.send(self._out) if self._out else 0
-        except _NOT_NOW:
-            sent = 0
+            self._out = send_some(self._sock, self._out)
         except socket_errors as error:
-            if error.errno not in _RETRY:
-                self._lose(error)
-                return
-            sent = 0
-        self._out = self._out[sent:]
+            self._lose(error)
+            return
         self._loop.watch(self._sock, READ | WRITE if self._out else READ, self._ready)
 
     def _request_of(self, call):

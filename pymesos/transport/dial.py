@@ -2,7 +2,6 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
-import logging
 import os
 import socket
 import ssl
@@ -13,7 +12,7 @@ from .._compat import close_on_exec, monotonic, socket_errors
 from ..errors import ConnectionFailed, TimedOut
 from .loop import READ, WRITE
 
-__all__ = ['Dial', 'close_socket']
+__all__ = ['Dial']
 
 #: The system notices a peer whose host vanished after 30 + 4 * 10 seconds of silence, even where the protocol
 #: announces no heartbeat.
@@ -30,17 +29,6 @@ _UNRESOLVED = socket_errors + (UnicodeError,)
 
 #: Seconds before a domain socket whose backlog is full is tried again.
 FULL_BACKLOG_DELAY = 0.02
-
-logger = logging.getLogger(__name__)
-
-
-def close_socket(sock):
-    """Close a socket for the peer as well, even if a child of fork() still holds it."""
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except socket_errors:               # not connected, or reset: closed it is all the same
-        logger.debug('the peer was gone before the socket was closed')
-    sock.close()
 
 
 class Dial(object):

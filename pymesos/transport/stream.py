@@ -1,17 +1,15 @@
 """One subscription's connection: bytes in, batches of events out."""
 from __future__ import absolute_import, division, print_function
 
-import errno
 import logging
-import ssl
 
 from .._compat import monotonic, socket_errors
 from ..errors import ConnectionLost, HttpError, ProtocolError, TimedOut
 from ..wire import httpmsg, recordio
-from .dial import close_socket
 from .loop import READ, WRITE
+from .sockets import close_socket, read_some, send_some
 
-__all__ = ['Stream', 'read_some']
+__all__ = ['Stream']
 
 #: An unfinished record counts as a sign of life only if at least this many bytes of it came during the allowed
 #: silence (about 0.9 KB/s with Mesos' 75 seconds): a dripping peer is as good as a dead one.
@@ -20,8 +18,6 @@ LEAST_PROGRESS = 64 * 1024
 #: How much of the text of a refusal is kept.
 LONGEST_REFUSAL = 4096
 
-_NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_RETRY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 
 logger = logging.getLogger(__name__)
 
@@ -30,23 +26,6 @@ def _raise_if(error):
     """Raise what a parser found behind the good part that it gave out first."""
     if error is not None:
         raise error
-
-
-def read_some(sock, view):
-    """What is there to be read: bytes, b'' at the end, None if nothing is there just now.
-
-    `view` is a memoryview to read into: recv() with as large a buffer costs five times the time, in fresh memory.
-    """
-    try:
-        return view[:sock.recv_into(view)].tobytes()
-    except _NOT_NOW:
-        return None
-    except ssl.SSLEOFError:             # the end without a goodbye; a record cut by it is found by its decoder
-        return b''
-    except socket_errors as error:
-        if error.errno in _RETRY:
-            return None
-        raise
 
 
 class Stream(object):
@@ -126,16 +105,11 @@ class Stream(object):
 
     def _flush(self):
         try:
-            sent = self._sock.send(self._out) if self._out else 0
-        except _NOT_NOW:
-            sent = 0
+            self._out = send_some(self._sock, self._out)
         except socket_errors as error:
-            if error.errno not in _RETRY:
-                self._end(ConnectionLost('lost the connection to %s while subscribing: %s' % (self._address, error),
-                                         str(self._address), error.errno))
-                return
-            sent = 0
-        self._out = self._out[sent:]
+            self._end(ConnectionLost('lost the connection to %s while subscribing: %s' % (self._address, error),
+                                     str(self._address), error.errno))
+            return
         self._watch()
 
     def _watch(self):

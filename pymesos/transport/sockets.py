@@ -1,0 +1,57 @@
+"""What streams and channels do with a socket that does not block, with TLS or without."""
+from __future__ import absolute_import, division, print_function
+
+import errno
+import logging
+import socket
+import ssl
+
+from .._compat import socket_errors
+
+__all__ = ['close_socket', 'read_some', 'send_some']
+
+_NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_RETRY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
+
+logger = logging.getLogger(__name__)
+
+
+def read_some(sock, view):
+    """What is there to be read: bytes, b'' at the end, None if nothing is there just now.
+
+    `view` is a memoryview to read into: recv() with as large a buffer costs five times the time, in fresh memory.
+    Raises what the socket raises for anything worse.
+    """
+    try:
+        return view[:sock.recv_into(view)].tobytes()
+    except _NOT_NOW:
+        return None
+    except ssl.SSLEOFError:             # the end without a goodbye; a record cut by it is found by its decoder
+        return b''
+    except socket_errors as error:
+        if error.errno in _RETRY:
+            return None
+        raise
+
+
+def send_some(sock, data):
+    """Send as much of `data` as goes just now; what is left of it. Raises what the socket raises for anything worse."""
+    if not data:
+        return data
+    try:
+        return data[sock.send(data):]
+    except _NOT_NOW:
+        return data
+    except socket_errors as error:
+        if error.errno in _RETRY:
+            return data
+        raise
+
+
+def close_socket(sock):
+    """Close a socket for the peer as well, even if a child of fork() still holds it."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except socket_errors:               # not connected, or reset: closed it is all the same
+        logger.debug('the peer was gone before the socket was closed')
+    sock.close()

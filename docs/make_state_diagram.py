@@ -4,7 +4,6 @@ Writes states.svg and states.rst beside this file; with --check it only compares
 """
 from __future__ import absolute_import, division, print_function
 
-import io
 import math
 import os
 import sys
@@ -33,8 +32,7 @@ BOX_WIDTH, BOX_HEIGHT = 132, 40
 #: These lead to one state from nearly all others: the picture tells them once, in words.
 COMMON = {'led', 'unled', 'stopped', 'left', 'crashed', 'impatient'}
 #: Of those, what is drawn all the same, as the way that a life usually takes.
-DRAWN = {('DETECTING', 'led'), ('DETECTING', 'impatient'), ('SUBSCRIBED', 'stopped'), ('SUBSCRIBED', 'left'),
-         ('LEAVING', 'stopped')}
+DRAWN = {('DETECTING', 'led'), ('DETECTING', 'impatient'), ('SUBSCRIBED', 'stopped'), ('SUBSCRIBED', 'left')}
 
 
 def arrows():
@@ -54,7 +52,8 @@ def ordered():
 def edge_of_box(middle, towards):
     """Where the line from the middle of a box to a point leaves the box."""
     across, down = towards[0] - middle[0], towards[1] - middle[1]
-    scale = min(BOX_WIDTH / 2 / abs(across) if across else math.inf, BOX_HEIGHT / 2 / abs(down) if down else math.inf)
+    ways = ((BOX_WIDTH / 2, abs(across)), (BOX_HEIGHT / 2, abs(down)))
+    scale = min(half / distance for half, distance in ways if distance)
     return middle[0] + across * scale, middle[1] + down * scale
 
 
@@ -128,6 +127,13 @@ def tabulate():
     return '\n'.join(lines)
 
 
+def is_held(path, data):
+    if not os.path.exists(path):
+        return False
+    with open(path, 'rb') as stream:
+        return stream.read() == data
+
+
 def main(arguments):
     if set(MEANINGS) != set(session.STATES):
         sys.exit('the states have changed: describe and place them in MEANINGS')
@@ -135,9 +141,9 @@ def main(arguments):
     for name, text in (('states.svg', draw()), ('states.rst', tabulate())):
         path = os.path.join(HERE, name)
         if '--check' not in arguments:
-            with io.open(path, 'w', encoding='utf-8') as stream:
-                stream.write(text)
-        elif not os.path.exists(path) or io.open(path, encoding='utf-8').read() != text:
+            with open(path, 'wb') as stream:
+                stream.write(text.encode('utf-8'))
+        elif not is_held(path, text.encode('utf-8')):
             stale.append(name)
     if stale:
         sys.exit('%s no longer shows the table: run docs/make_state_diagram.py' % ', '.join(stale))

@@ -4,6 +4,8 @@ from __future__ import absolute_import, division, print_function
 import io
 import os
 import re
+import subprocess
+import sys
 
 import pymesos
 
@@ -43,3 +45,10 @@ def test_environment_page_has_every_variable_that_is_read():
     names = set(re.findall(r"'(MESOS_[A-Z_]+)'", sources))
     assert names
     assert not [name for name in sorted(names) if name not in page]
+
+
+def test_state_diagram_shows_the_table():
+    program = os.path.join(ROOT, 'docs', 'make_state_diagram.py')
+    process = subprocess.Popen([sys.executable, program, '--check'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output

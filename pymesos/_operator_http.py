@@ -309,7 +309,7 @@ class Connection(object):
 
     def is_quiet(self):
         """Whether nothing has come that is not read yet: no bytes, and no end."""
-        if self._parts:
+        if self._parts or self._parser.error is not None:
             return False
         try:
             data = self._read_now()
@@ -327,7 +327,7 @@ class Connection(object):
     def read_reply(self, head, silence):
         """The :class:`Reply` that `head` begins."""
         body = self._read_body(silence, MAX_ANSWER if head.status < 300 else MAX_REFUSAL)
-        self.may_be_reused = not (self._parts or self._is_at_end or _is_last(head))
+        self.may_be_reused = not (self._parts or self._parser.error is not None or self._is_at_end or _is_last(head))
         if head.headers.get('content-encoding', '').lower() in ('gzip', 'x-gzip'):
             body = _inflate(body, self.address)
         return Reply(head.status, head.headers, body)

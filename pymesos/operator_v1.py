@@ -241,8 +241,8 @@ class MesosOperatorMasterDriver(Process, MesosOperatorDaemonDriver, OperatorMast
         leaders = []
 
         def listen(candidates):
-            leaders[:] = [candidates]
-            if candidates:
+            if candidates:              # when the leader goes again before we look, who it was is still an answer
+                leaders[:] = [candidates]
                 found.set()
 
         detector = detect(self.master_uri, listen, self._default_scheme)

@@ -190,6 +190,19 @@ def test_answer_that_is_not_http_is_an_error():
             MesosOperatorAgentDriver(address).getHealth()
 
 
+def test_garbage_behind_an_answer_harms_no_later_call():
+    def answer_with_garbage(connection):
+        read_request(connection)
+        connection.sendall(OK + b'garbage')
+        assert connection.recv(1) == b'', 'a call went into a connection that cannot be read any more'
+
+    with raw_server(answer_with_garbage, answer_once) as address:
+        driver = MesosOperatorMasterDriver(address)
+        assert driver.getHealth() == {}
+        assert driver.reserveResources('a', []) is None
+        driver.close()
+
+
 def zipped(data):
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode='wb') as stream:
@@ -464,6 +477,22 @@ def test_call_does_not_wait_for_ever_for_a_leader(monkeypatch):
         driver.getHealth()
     assert str(caught.value) == 'found no leading master at zk://***@127.0.0.1/mesos within 0.3 seconds'
     assert LateDetector.made[-1].is_stopped
+
+
+def test_leader_that_goes_before_it_is_asked_is_asked_all_the_same(monkeypatch):
+    class Fleeting(LateDetector):
+        def start(self):
+            for candidates in (self.leaders, ()):
+                self.listener(candidates)
+
+        def stop(self):
+            pass
+
+    address = operator_v1.parse_address('127.0.0.1:%d' % closed_port())
+    monkeypatch.setattr(operator_v1, 'detect', lambda uri, listener, scheme: Fleeting(listener, (address,)))
+    with pytest.raises(ConnectionFailed) as caught:
+        MesosOperatorMasterDriver('zk://127.0.0.1/mesos').getHealth()
+    assert caught.value.errno == errno.ECONNREFUSED
 
 
 def test_master_that_no_longer_leads_is_looked_for_again(server, monkeypatch):

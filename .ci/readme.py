@@ -30,21 +30,26 @@ def commands():
     return examples[0], tests[0]
 
 
-def run(command):
+def run(command, promise):
+    """The exit status of a command; 1 if its output lacks the text `promise`."""
     print('$ ' + command)
-    sys.stdout.flush()
     start = time.time()
-    status = subprocess.call(['bash', '-ec', command], cwd=ROOT, timeout=DEADLINE)
-    print('-> %d after %d s' % (status, time.time() - start))
-    return status
+    process = subprocess.run(['bash', '-ec', command], cwd=ROOT, timeout=DEADLINE, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
+    output = process.stdout.decode('utf-8', 'replace')
+    print('%s-> %d after %d s' % (output, process.returncode, time.time() - start))
+    if promise not in output:
+        print('error: the output has no %r' % promise)
+        return process.returncode or 1
+    return process.returncode
 
 
 def main():
     example, tests = commands()
-    status = run(tests)
+    status = run(tests, ' passed')
     from real_mesos import RealMesos
     with RealMesos(agents=1) as cluster:
-        return run(example.replace(ADDRESS, cluster.master)) or status
+        return run(example.replace(ADDRESS, cluster.master), 'hello TASK_FINISHED') or status
 
 
 if __name__ == '__main__':

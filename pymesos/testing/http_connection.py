@@ -163,7 +163,9 @@ class HttpConnection(object):
 
     def flush(self):
         """Send what may be sent and the kernel takes."""
-        self._is_ordered = False
+        # Under the lock: a write() that has just looked at the flag is about to set it again, for nobody.
+        with self.server.lock:
+            self._is_ordered = False
         if not self.is_open or not self._is_greeted:
             return
         while True:

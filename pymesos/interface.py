@@ -6,10 +6,10 @@ derives from them, or does not: a driver takes any object, and a callback that i
 
 **Callbacks** run on the driver's callback thread, one at a time, in the order in which the events arrived, with none of
 the library's locks held. A slow one delays those behind it and nothing else; every method of the driver may be called
-inside. One that raises aborts the driver: the traceback goes to stderr, ``error()`` is called, and ``run()`` or
-``join()`` raise it if they wait on the main thread. Messages are plain dicts, or :class:`addict.Dict` with
-``use_addict=True``, shaped as PROTOCOL 2 to 5 describe; fields of bytes are base64 text (see
-:func:`pymesos.decode_data`). They belong to the callback, which may change and keep them.
+inside. One that raises aborts the driver: the traceback goes to the log, or to stderr if that has no handler,
+``error()`` is called, and ``run()`` or ``join()`` raise it if they wait on the main thread. Messages are plain dicts,
+or :class:`addict.Dict` with ``use_addict=True``, shaped as PROTOCOL 2 to 5 describe; fields of bytes are base64 text
+(see :func:`pymesos.decode_data`). They belong to the callback, which may change and keep them.
 
 **Driver methods** may be called from any thread. One that makes a call blocks until Mesos has answered. It raises
 :class:`~pymesos.errors.CallRejected` (a RuntimeError) if the answer is no,

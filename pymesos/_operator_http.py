@@ -29,7 +29,7 @@ __all__ = ['Client', 'Records', 'Reply', 'Request']
 #: megabytes.
 MAX_ANSWER = 256 * 1024 * 1024
 
-#: How much of the text of a refusal is kept, in bytes.
+#: How much of the text of a refusal is kept, in bytes; the rest is read, and dropped.
 MAX_REFUSAL = 64 * 1024
 
 #: An answer under way is alive if at least this many bytes of it come within the allowed silence: a peer that drips
@@ -332,17 +332,18 @@ class Connection(object):
             body = _inflate(body, self.address)
         return Reply(head.status, head.headers, body)
 
-    def _read_body(self, silence, limit):
+    def _read_body(self, silence, kept):
         pieces = []
         size = 0
         while True:
             part = self.next_part(silence)
             if isinstance(part, httpmsg.End):
-                return b''.join(pieces)
+                return b''.join(pieces)[:kept]
+            if size < kept:
+                pieces.append(part.data)
             size += len(part.data)
-            if size > limit:
-                raise _too_long(self.address, limit)
-            pieces.append(part.data)
+            if size > MAX_ANSWER:
+                raise _too_long(self.address, MAX_ANSWER)
 
     def next_part(self, silence):
         """The next Head, Body or End of the answer."""

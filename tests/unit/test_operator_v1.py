@@ -172,6 +172,20 @@ def test_refused_call_raises_with_status_body_call_and_address(server, agent):
     assert server.connections == 1
 
 
+def test_refusal_with_a_long_text_is_cut(server, agent, monkeypatch):
+    server.reject_next(400, 'Invalid: ' + 1000000 * 'x')
+    with pytest.raises(CallRejected) as caught:
+        agent.getState()
+    assert (caught.value.status, len(caught.value.body)) == (400, _operator_http.MAX_REFUSAL)
+    assert agent.getHealth() == HEALTHY
+    assert server.connections == 1
+    monkeypatch.setattr(_operator_http, 'MAX_ANSWER', 500000)
+    server.reject_next(400, 1000000 * 'x')
+    with pytest.raises(HttpError) as caught:
+        agent.getState()
+    assert 'more than the 500000 bytes of an answer that are allowed' in str(caught.value)
+
+
 @pytest.mark.parametrize('body', [b'OK', b'[1]', b'\xff', b'{"a":'])
 def test_answer_that_is_no_message_is_an_error(server, agent, body):
     server.answer_next(Answer(200, body))

@@ -10,7 +10,7 @@ from .detector import detect
 from .errors import CallRejected, ConnectionFailed, TimedOut
 from .interface import OperatorAgentDriver, OperatorDaemonDriver, OperatorMasterDriver
 from .process import Process, dict_in
-from .utils import DAY, MASTER_PORT, encode_data, hide_secret, parse_address
+from .utils import DAY, MASTER_PORT, basic_credential, hide_secret, parse_address
 from .wire import events, httpmsg, messages, operator_calls, recordio
 
 __all__ = ['MesosOperatorAgentDriver', 'MesosOperatorDaemonDriver', 'MesosOperatorMasterDriver']
@@ -129,7 +129,7 @@ class MesosOperatorDaemonDriver(OperatorDaemonDriver):
 
     def _prepare_calls(self, principal, secret, tls, http_timeout):
         self._client = Client(http_timeout, tls)
-        self._credential = _basic(principal, secret)
+        self._credential = basic_credential(principal, secret)
         self._http_timeout = http_timeout
         self._default_scheme = 'http' if tls is None else 'https'
 
@@ -479,9 +479,3 @@ class MesosOperatorAgentDriver(MesosOperatorDaemonDriver, OperatorAgentDriver):
 
 def _ignore(_candidates):
     """The listener of a detector that is only made to check an address."""
-
-
-def _basic(principal, secret):
-    if principal is None or secret is None:
-        return None
-    return 'Basic ' + encode_data(('%s:%s' % (principal, secret)).encode('utf-8'))

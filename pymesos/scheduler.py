@@ -9,7 +9,7 @@ from .errors import MessageError, UsageError
 from .interface import SchedulerDriver
 from .process import Process, dict_in, list_in, parameters_of
 from .transport.channel import Call
-from .utils import DAY, encode_data, parse_address
+from .utils import DAY, basic_credential, parse_address
 from .wire import calls, events, httpmsg, messages
 
 __all__ = ['MesosSchedulerDriver']
@@ -60,7 +60,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._framework = framework
         self._suppressed_roles = suppressed_roles
         self._offer_constraints = offer_constraints
-        self._basic_credential = _basic(principal, secret)
+        self._basic_credential = basic_credential(principal, secret)
         self._assigned_id = None        # known to the loop before registered() has run
         self._version_of = None         # the address whose version was asked for
         self._call_headers = None, []   # of which stream id, and the headers
@@ -403,12 +403,6 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
             found = parameters_of(callback)
             self._heartbeat_function, self._heartbeat_takes_driver = function, found is None or found > (0, False)
         return self._heartbeat_takes_driver
-
-
-def _basic(principal, secret):
-    if principal is None or secret is None:
-        return None
-    return 'Basic ' + encode_data(('%s:%s' % (principal, secret)).encode('utf-8'))
 
 
 def _major(version):

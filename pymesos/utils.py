@@ -8,8 +8,8 @@ import six
 
 from .errors import InvalidAddress, UsageError, excerpt
 
-__all__ = ['Address', 'DAY', 'MASTER_PORT', 'decode_data', 'encode_data', 'hide_secret', 'parse_address',
-           'parse_duration', 'redirected_address']
+__all__ = ['Address', 'DAY', 'MASTER_PORT', 'basic_credential', 'decode_data', 'encode_data', 'hide_secret',
+           'parse_address', 'parse_duration', 'redirected_address']
 
 #: A day in seconds.
 DAY = 86400
@@ -46,6 +46,17 @@ def encode_data(data):
 def decode_data(data):
     """The bytes behind base64 text, as of ``status['data']``; binascii.Error for what is not base64."""
     return a2b_base64(data)
+
+
+def basic_credential(principal, secret):
+    """The value of the Authorization header for basic authentication, None unless there are both.
+
+    They are bytes, as a file or an environment may give them, or text, which is sent as UTF-8 (PROTOCOL 7).
+    """
+    if principal is None or secret is None:
+        return None
+    return 'Basic ' + encode_data(b':'.join(
+        part if isinstance(part, bytes) else (u'%s' % (part,)).encode('utf-8') for part in (principal, secret)))
 
 
 def parse_duration(text):

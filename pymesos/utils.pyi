@@ -1,7 +1,7 @@
 from typing import Dict, Optional, Union
 
-__all__ = ['Address', 'DAY', 'MASTER_PORT', 'decode_data', 'encode_data', 'hide_secret', 'parse_address',
-           'parse_duration', 'redirected_address']
+__all__ = ['Address', 'DAY', 'MASTER_PORT', 'basic_credential', 'decode_data', 'encode_data', 'hide_secret',
+           'parse_address', 'parse_duration', 'redirected_address']
 
 DAY: int
 MASTER_PORT: int
@@ -9,6 +9,7 @@ UNIT_SECONDS: Dict[str, float]
 
 def encode_data(data: bytes) -> str: ...
 def decode_data(data: Union[str, bytes]) -> bytes: ...
+def basic_credential(principal: Union[str, bytes, None], secret: Union[str, bytes, None]) -> Optional[str]: ...
 def parse_duration(text: str) -> float: ...
 
 class Address:

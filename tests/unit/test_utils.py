@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymesos.errors import InvalidAddress, UsageError
-from pymesos.utils import (DAY, MASTER_PORT, Address, decode_data, encode_data, hide_secret, parse_address,
-                           parse_duration, redirected_address)
+from pymesos.utils import (DAY, MASTER_PORT, Address, basic_credential, decode_data, encode_data, hide_secret,
+                           parse_address, parse_duration, redirected_address)
 
 HOSTS = 'expected host:port, such as 10.0.0.1:5050 or [::1]:5050'
 PASSWORD = 'a name and a password do not belong here; drivers take them as principal and secret'
@@ -32,6 +32,20 @@ def test_encoded_data_is_text_that_json_carries():
     assert encode_data(b'hello') == u'aGVsbG8='
     assert isinstance(encode_data(b'hello'), type(u''))
     assert len(encode_data(b'x' * 3000)) == 4000, 'one line, however long'
+
+
+@pytest.mark.parametrize('principal,secret,decoded', [
+    ('user', 'secret', b'user:secret'), (b'user', b'secret', b'user:secret'), ('user', b's\xc3\xa9', b'user:s\xc3\xa9'),
+    (u'\xfcser', u's\xe9', b'\xc3\xbcser:s\xc3\xa9'), ('user', '', b'user:'), ('user', 7, b'user:7')])
+def test_credentials_are_text_or_bytes(principal, secret, decoded):
+    scheme, _, data = basic_credential(principal, secret).partition(' ')
+    assert scheme == 'Basic'
+    assert decode_data(data) == decoded
+
+
+def test_there_is_no_credential_without_a_secret():
+    assert basic_credential('user', None) is None
+    assert basic_credential(None, 'secret') is None
 
 
 def test_data_that_is_not_base64_is_refused():

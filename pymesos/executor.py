@@ -1,6 +1,7 @@
 """The executor's driver: tasks in, status updates out, none of them lost."""
 from __future__ import absolute_import, division, print_function
 
+import atexit
 import logging
 import os
 import random
@@ -381,11 +382,18 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         self._killer.name = 'pymesos-executor-killer'
         self._killer.daemon = True
         self._killer.start()
+        atexit.register(_disarm, self._killer)
 
 
 def _kill_group():
     logger.warning('the grace period is over: the process group is killed')
     os.killpg(0, signal.SIGKILL)
+
+
+def _disarm(killer):
+    """Stop the killer of a process that ends by itself: on 2.7 its timer would go off early, while globals vanish."""
+    killer.cancel()
+    killer.join(1.0)
 
 
 def _forget_answer(_body, error):

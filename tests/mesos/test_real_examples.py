@@ -1,6 +1,7 @@
 """The programs in examples/ do on the real Mesos what they say."""
 from __future__ import absolute_import, division, print_function
 
+import glob
 import json
 import os
 import re
@@ -33,9 +34,22 @@ def framework_id(text):
     return re.search(r'^registered (?:again )?as (\S+)', text, re.MULTILINE).group(1)
 
 
-def frameworks(mesos, kind):
-    """The ids of the frameworks that the master has under 'frameworks' or 'completed_frameworks'."""
-    return [framework['id'] for framework in mesos.get('/state')[kind]]
+def frameworks(mesos, kind, agent=None):
+    """The ids of the frameworks that a master or agent has under 'frameworks' or 'completed_frameworks'."""
+    return [framework['id'] for framework in mesos.get('/state', agent)[kind]]
+
+
+def executor_logs(mesos, framework):
+    """What the executors of a framework, which has ended, wrote into their logs."""
+    for agent in (1, 2):
+        mesos.wait_for(lambda: framework not in frameworks(mesos, 'frameworks', agent), 'the executors to end')
+    found = glob.glob(os.path.join(mesos.folder, 'agent*/agents/*/work/slaves/*/frameworks', framework,
+                                   'executors/*/runs/*/stderr'))
+    texts = []
+    for path in found:
+        with open(path) as stream:
+            texts.append(stream.read())
+    return texts
 
 
 @pytest.mark.mesos_main
@@ -45,7 +59,10 @@ def test_hello_runs_100_tasks_to_finished(mesos, example):
     lines = hello.text.splitlines()
     assert sorted(lines[1:-1]) == sorted('hello-%d: TASK_FINISHED: Hello from hello-%d.' % (n, n) for n in range(100))
     assert lines[-1] == '100 of 100 tasks finished'
-    assert framework_id(hello.text) in frameworks(mesos, 'completed_frameworks')
+    mine = framework_id(hello.text)
+    assert mine in frameworks(mesos, 'completed_frameworks')
+    logs = executor_logs(mesos, mine)
+    assert logs and not [log for log in logs if 'Traceback' in log], logs
 
 
 @pytest.mark.mesos_main
@@ -71,7 +88,7 @@ def test_master_that_is_not_there_is_named(example):
     child = example('hello.py', '127.0.0.1:1', '--timeout', 1)
     assert child.wait() == 1
     assert 'cannot connect to 127.0.0.1:1: [Errno 111] Connection refused; trying again in' in child.text
-    assert 'Error from Mesos: gave up: not subscribed for 1 seconds, last tried 127.0.0.1:1' in child.text
+    assert 'pymesos: gave up: not subscribed for 1 seconds, last tried 127.0.0.1:1' in child.text
     assert 'Traceback' not in child.text
 
 
@@ -173,5 +190,5 @@ def test_failover_of_a_framework_that_is_gone_says_so(mesos, example, tmpdir):
     mesos.call({'type': 'TEARDOWN', 'teardown': {'framework_id': {'value': framework_id(child.text)}}})
     child = example('failover.py', mesos.master, '--state', state)
     assert child.wait() == 1
-    assert 'Error from Mesos: Framework has been removed' in child.text
+    assert 'pymesos: Framework has been removed' in child.text
     assert '0 of 1 jobs finished' in child.text

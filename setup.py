@@ -25,7 +25,9 @@ def version():
 
 
 INSTALL = [
-    'six>=1.10',
+    'six>=1.10; python_version < "3.12"',
+    # Older ones have no six.moves there.
+    'six>=1.16; python_version >= "3.12"',
     'addict>=2.1',
     # The newest that runs there. Releases say so themselves, but pip before 21 stops at the newest one that an
     # index without that data shows; and 0.13 wants more packages before 3.8.

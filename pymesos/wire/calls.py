@@ -9,9 +9,11 @@ Sources: PROTOCOL 2.1 (scheduler), 2.6 (operations), 3.1 (executor).
 """
 from __future__ import absolute_import, division, print_function
 
+import re
+
 import six
 
-from ..errors import UsageError
+from ..errors import UsageError, excerpt
 
 #: The scheduler's calls that this library knows (PROTOCOL 2.1).
 SCHEDULER_CALLS = frozenset([
@@ -26,6 +28,9 @@ EXECUTOR_CALLS = frozenset(['HEARTBEAT', 'MESSAGE', 'SUBSCRIBE', 'UPDATE'])
 OPERATIONS = frozenset([
     'CREATE', 'CREATE_DISK', 'DESTROY', 'DESTROY_DISK', 'GROW_VOLUME', 'LAUNCH', 'LAUNCH_GROUP', 'RESERVE',
     'SHRINK_VOLUME', 'UNRESERVE'])
+
+
+_BASE64 = re.compile(r'(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z')
 
 
 def check(call, known=SCHEDULER_CALLS, what='call'):

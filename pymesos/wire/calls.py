@@ -9,11 +9,9 @@ Sources: PROTOCOL 2.1 (scheduler), 2.6 (operations), 3.1 (executor).
 """
 from __future__ import absolute_import, division, print_function
 
-import re
-
 import six
 
-from ..errors import UsageError, excerpt
+from ..errors import UsageError
 
 #: The scheduler's calls that this library knows (PROTOCOL 2.1).
 SCHEDULER_CALLS = frozenset([
@@ -28,9 +26,6 @@ EXECUTOR_CALLS = frozenset(['HEARTBEAT', 'MESSAGE', 'SUBSCRIBE', 'UPDATE'])
 OPERATIONS = frozenset([
     'CREATE', 'CREATE_DISK', 'DESTROY', 'DESTROY_DISK', 'GROW_VOLUME', 'LAUNCH', 'LAUNCH_GROUP', 'RESERVE',
     'SHRINK_VOLUME', 'UNRESERVE'])
-
-
-_BASE64 = re.compile(r'(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z')
 
 
 def check(call, known=SCHEDULER_CALLS, what='call'):
@@ -110,9 +105,10 @@ def suppress(fid, roles=()):
 def kill(fid, task_id, agent_id=None, kill_policy=None):
     """KILL the task.
 
-    `kill_policy` (KillPolicy, as ``{'grace_period': {'nanoseconds': 5000000000}}``) overrides the task's own.
+    `kill_policy` (KillPolicy, as ``{'grace_period': {'nanoseconds': 5000000000}}``) overrides the task's own. An empty
+    `agent_id` counts as none: so an :class:`addict.Dict` reads that has none, and Mesos would refuse it.
     """
-    return _call('KILL', fid, _present(task_id=task_id, agent_id=agent_id, kill_policy=kill_policy))
+    return _call('KILL', fid, _present(task_id=task_id, agent_id=agent_id or None, kill_policy=kill_policy))
 
 
 def shutdown(fid, executor_id, agent_id):

@@ -102,27 +102,6 @@ def test_a_missing_key_of_an_addict_status_is_noticed_and_not_made():
     assert 'uuid' not in status
 
 
-@pytest.mark.parametrize('data', ['hello', 'aGk', 'a b=', u'\u00fc', 5, None, b'\xff'])
-def test_message_that_is_not_base64_cannot_be_sent(data):
-    with pytest.raises(UsageError) as caught:
-        calls.check(calls.message('f', {'value': 'e'}, {'value': 'a'}, data))
-    assert 'pymesos.encode_data(data)' in str(caught.value)
-
-
-@pytest.mark.parametrize('data', ['', 'aGk=', u'aGVsbG8=', 'YWI='])
-def test_message_in_base64_can_be_sent(data):
-    calls.check(calls.message('f', {'value': 'e'}, {'value': 'a'}, data))
-
-
-@pytest.mark.parametrize('status, text', [
-    ({'state': 'TASK_RUNNING'}, 'without task_id'), ({'task_id': {'value': 't'}}, 'without state'),
-    ({}, 'without task_id and state')])
-def test_status_update_of_nothing_cannot_be_sent(status, text):
-    with pytest.raises(UsageError) as caught:
-        calls.check(calls.update({'value': 'f'}, {'value': 'e'}, status), calls.EXECUTOR_CALLS)
-    assert text in str(caught.value)
-
-
 def test_a_kill_for_an_addict_status_without_an_agent_names_none():
     status = Dict(task_id={'value': 't'})
     assert calls.kill('f', status.task_id, status.agent_id)['kill'] == {'task_id': {'value': 't'}}

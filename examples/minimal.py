@@ -32,4 +32,11 @@ class Minimal(Scheduler):
             driver.stop()
 
 
-MesosSchedulerDriver(Minimal(), {'name': 'minimal', 'user': getpass.getuser()}, sys.argv[1]).run()
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+driver = MesosSchedulerDriver(Minimal(), {'name': 'minimal', 'user': getpass.getuser()}, sys.argv[1])
+try:
+    driver.run()
+finally:                    # also on Ctrl-C: without it the master waits for the framework to come back
+    driver.stop()
+sys.exit(1 if driver.failure else 0)

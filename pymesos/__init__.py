@@ -1,8 +1,6 @@
 """Apache Mesos frameworks in pure Python."""
 from __future__ import absolute_import, division, print_function
 
-import logging
-
 from .executor import MesosExecutorDriver
 from .interface import Executor, OperatorMaster, Scheduler
 from .operator_v1 import MesosOperatorAgentDriver, MesosOperatorMasterDriver
@@ -13,6 +11,3 @@ __VERSION__ = __version__ = '0.3.16'
 
 __all__ = ['Executor', 'MesosExecutorDriver', 'MesosOperatorAgentDriver', 'MesosOperatorMasterDriver',
            'MesosSchedulerDriver', 'OperatorMaster', 'Scheduler', 'decode_data', 'encode_data']
-
-# So that 2.7 does not complain of a missing handler; what is logged, and where to, is the program's choice.
-logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -115,6 +115,10 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         subscription = self._subscription()
         try:
             self._send(body)
+        except UsageError:
+            with self._ledger_lock:
+                self.updates.pop(key, None)
+            raise
         except (CallRejected, ConnectionFailed, ProtocolError, Stopped) as error:
             if not self._keeps(key, error, subscription):
                 raise

@@ -25,7 +25,7 @@ __all__ = ['Executor', 'ExecutorDriver', 'OperatorAgentDriver', 'OperatorDaemonD
 
 
 def _report(message):
-    text = 'Error from Mesos: %s' % (message,)
+    text = 'pymesos: %s' % (message,)
     # A unicode text on 2.7, where stderr may know no encoding for it.
     print(text if isinstance(text, str) else text.encode('utf-8'), file=sys.stderr)
 

@@ -6,7 +6,7 @@ import logging
 import six
 
 from .errors import MessageError, UsageError
-from .interface import SchedulerDriver
+from .interface import Scheduler, SchedulerDriver
 from .process import Process, dict_in, list_in, parameters_of
 from .transport.channel import Call
 from .utils import DAY, basic_credential, parse_address
@@ -20,6 +20,8 @@ PATH = '/api/v1/scheduler'
 DEFAULT_FAILOVER_TIMEOUT = 100
 
 logger = logging.getLogger(__name__)
+
+_IGNORES_OFFERS = six.get_unbound_function(Scheduler.resourceOffers)
 
 
 class MesosSchedulerDriver(Process, SchedulerDriver):
@@ -93,6 +95,13 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._framework['id'] = {'value': value}
 
     # ---- life
+
+    def start(self):
+        """See :meth:`pymesos.process.Process.start`."""
+        callback = getattr(self.sched, 'resourceOffers', None)
+        if callback is None or getattr(callback, '__func__', None) is _IGNORES_OFFERS:
+            logger.warning('the scheduler has no resourceOffers of its own: it keeps every offer and uses none')
+        super(MesosSchedulerDriver, self).start()
 
     def stop(self, failover=False):
         """End the driver; returns at once, from any thread, callbacks and signal handlers included.

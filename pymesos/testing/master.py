@@ -119,7 +119,12 @@ class ScriptedMaster(ScriptedServer):
         if 'mesos-stream-id' in call.headers:
             return refusal(400, "Subscribe calls should not include the 'Mesos-Stream-Id' header")
         framework_id = _id_of(call.body.get('framework_id'))
-        if framework_id != _id_of((call.body['subscribe'].get('framework_info') or {}).get('id')):
+        info = call.body['subscribe'].get('framework_info') or {}
+        missing = ['subscribe.framework_info.' + name for name in ('user', 'name') if name not in info]
+        if missing:
+            return refusal(400, 'Failed to convert JSON into Call protobuf: Missing required fields: %s'
+                           % ', '.join(missing))
+        if framework_id != _id_of(info.get('id')):
             return refusal(400, "Failed to validate scheduler::Call: 'framework_id' differs from "
                                 "'subscribe.framework_info.id'")
         stream_id = str(uuid.uuid4())

@@ -173,7 +173,8 @@ class Dial(object):
             self._loop.watch(self._sock, WRITE, self._shake_hands)
         except (socket_errors + (ssl.SSLError, ssl.CertificateError)) as error:
             # Another IP address has the same certificate: the name as a whole is refused.
-            self._fail('cannot speak TLS with %s: %s' % (self._address, error), error)
+            hint = '' if 'certificate' in str(error).lower() else '; if it does not speak TLS, leave out https://'
+            self._fail('cannot speak TLS with %s: %s%s' % (self._address, error, hint), error)
         else:
             self._succeed()
 

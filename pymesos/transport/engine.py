@@ -253,7 +253,8 @@ class Engine(object):
         """The whole answer to SUBSCRIBE, which is not a stream."""
         address = self.session.address
         stimulus = classify_status(head.status)
-        fact = CallRejected('Failed to subscribe at %s: HTTP status %d: %s' % (address, head.status, text.strip()),
+        fact = CallRejected('Failed to subscribe at %s: HTTP status %d: %s'
+                            % (address, head.status, text.strip() or head.reason),
                             head.status, text, 'SUBSCRIBE', str(address))
         reason = fact
         if stimulus == 'redirected':

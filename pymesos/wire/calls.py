@@ -9,9 +9,11 @@ Sources: PROTOCOL 2.1 (scheduler), 2.6 (operations), 3.1 (executor).
 """
 from __future__ import absolute_import, division, print_function
 
+import re
+
 import six
 
-from ..errors import UsageError
+from ..errors import UsageError, excerpt
 
 #: The scheduler's calls that this library knows (PROTOCOL 2.1).
 SCHEDULER_CALLS = frozenset([
@@ -28,6 +30,9 @@ OPERATIONS = frozenset([
     'SHRINK_VOLUME', 'UNRESERVE'])
 
 
+_BASE64 = re.compile(r'(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z')
+
+
 def check(call, known=SCHEDULER_CALLS, what='call'):
     """Return `call`; :class:`~pymesos.errors.UsageError` unless it is a dict whose type is among `known`.
 
@@ -37,7 +42,27 @@ def check(call, known=SCHEDULER_CALLS, what='call'):
     kind = call.get('type') if isinstance(call, dict) else None
     if not isinstance(kind, six.string_types) or kind not in known:
         raise UsageError('cannot send the %s of type %r: expected one of %s' % (what, kind, ', '.join(sorted(known))))
+    if kind == 'MESSAGE':
+        _check_data(call)
+    elif kind == 'UPDATE':
+        _check_status(call)
     return call
+
+
+def _check_data(call):
+    """Mesos takes ``'hello'`` for base64 and delivers ``'hell'``: what is not base64 to the letter is refused here."""
+    data = (call.get('message') or {}).get('data')
+    if not isinstance(data, six.string_types) or not _BASE64.match(data):
+        raise UsageError('cannot send a message whose data is %s: expected base64 text, as pymesos.encode_data(data) '
+                         'makes it of bytes' % (excerpt(data) if hasattr(data, '__len__') else repr(data)))
+
+
+def _check_status(call):
+    status = (call.get('update') or {}).get('status') or {}
+    missing = [name for name in ('task_id', 'state') if not status.get(name)]
+    if missing:
+        raise UsageError('cannot send a status update without %s; it has %s'
+                         % (' and '.join(missing), ', '.join(sorted(status)) or 'nothing'))
 
 
 # The scheduler's calls.

@@ -437,6 +437,14 @@ def test_same_dict_with_other_content_gets_a_new_uuid(monkeypatch):
         assert uuids[0] != uuids[1] == uuids[2]
 
 
+def test_status_without_a_task_is_a_usage_error_and_not_kept(monkeypatch):
+    with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, _recorder):
+        with pytest.raises(UsageError) as caught:
+            driver.sendStatusUpdate({'state': 'TASK_RUNNING'})
+        assert 'without task_id' in str(caught.value)
+        assert not driver.updates
+
+
 def test_state_that_no_agent_can_read_is_a_usage_error(monkeypatch):
     with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, _recorder):
         with pytest.raises(UsageError) as caught:

@@ -2,7 +2,6 @@
 from __future__ import absolute_import, division, print_function
 
 import json
-import os
 import socket
 import threading
 from contextlib import contextmanager
@@ -10,8 +9,6 @@ from contextlib import contextmanager
 from pymesos.testing import Answer
 from pymesos.testing.scripted import ScriptedServer, basic
 
-SHARED = os.environ.get('PYMESOS_SHARED') or os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))), 'shared')
 
 STATE = {'get_tasks': {}, 'get_executors': {}, 'get_frameworks': {}, 'get_agents': {}}
 

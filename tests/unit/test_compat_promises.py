@@ -122,7 +122,7 @@ def test_import_changes_nothing():
                "log = logging.getLogger('pymesos')\n"
                "print(signal.getsignal(signal.SIGINT) is before, log.level, len(logging.getLogger().handlers),\n"
                "      [type(h).__name__ for h in log.handlers], threading.active_count())"
-               ).replace('(', '').replace(')', '').replace(',', '') == "True 0 0 ['NullHandler'] 1"
+               ).replace('(', '').replace(')', '').replace(',', '') == "True 0 0 [] 1"
 
 
 # ---- base classes
@@ -593,3 +593,15 @@ def test_loggers_are_all_below_pymesos():
     script = ("import logging, pymesos.scheduler, pymesos.executor, pymesos.operator_v1, pymesos.detector\n"
               "print(sorted(set(n.split('.')[0] for n in logging.root.manager.loggerDict if 'mesos' in n)))")
     assert run(script) == "['pymesos']"
+
+
+def test_scheduler_without_offers_of_its_own_is_a_warning(caplog):
+    for sched in (Scheduler(), object()):
+        MesosSchedulerDriver(sched, {'name': 'n'}, 'h:0')
+        with pytest.raises(ValueError):
+            MesosSchedulerDriver(sched, {'name': 'n'}, 'h:0').start()
+        assert 'the scheduler has no resourceOffers of its own' in caplog.text
+        caplog.clear()
+    with pytest.raises(ValueError):
+        MesosSchedulerDriver(Mine(resourceOffers=print), {'name': 'n'}, 'h:0').start()
+    assert not caplog.text

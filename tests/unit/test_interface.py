@@ -150,7 +150,7 @@ def test_the_default_of_error_can_be_called_through_super_and_prints_the_message
             super(Framework, self).error(driver, message)
 
     Framework().error(None, 'Framework has been removed')
-    assert capsys.readouterr() == ('', 'Error from Mesos: Framework has been removed\n')
+    assert capsys.readouterr() == ('', 'pymesos: Framework has been removed\n')
 
 
 def test_the_default_of_error_takes_any_text(monkeypatch):

@@ -2,7 +2,6 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
-import glob
 import gzip
 import io
 import json
@@ -14,7 +13,7 @@ import threading
 import time
 
 import pytest
-from operator_server import SHARED, STATE, ScriptedOperator, json_answer, raw_server, read_request, read_until
+from operator_server import STATE, ScriptedOperator, json_answer, raw_server, read_request, read_until
 
 from pymesos import _operator_http, operator_v1
 from pymesos.errors import (CallRejected, ConnectionFailed, ConnectionLost, HttpError, InvalidAddress, MessageError,
@@ -594,43 +593,6 @@ def test_another_path_and_method_can_be_asked(server, agent):
     with pytest.raises(CallRejected) as caught:
         agent._send('', path='/nope', method='GET')
     assert str(caught.value).startswith('Failed to send /nope to ')
-
-
-# ---- what a real Mesos answered
-
-def captured(*folders):
-    if not os.path.isdir(SHARED) and os.environ.get('PYMESOS_NO_MESOS') == '1':
-        return []
-    found = [path for folder in folders for path in glob.glob(os.path.join(SHARED, 'captures', folder))]
-    assert found, 'no captures in %s: set PYMESOS_SHARED, or PYMESOS_NO_MESOS=1' % SHARED
-    return sorted(path for path in found if 'SUBSCRIBE' not in path)
-
-
-@pytest.mark.parametrize('path', captured('operator-*/*.response', 'auth/operator-*.response'), ids=os.path.basename)
-def test_captured_answer_is_read(path):
-    with open(path, 'rb') as stream:
-        answer = stream.read()
-    head, _, body = answer.partition(b'\r\n\r\n')
-    status = int(head.split()[1])
-
-    def script(connection):
-        read_request(connection)
-        for start in range(0, len(answer), 50000):
-            connection.sendall(answer[start:start + 50000])
-
-    is_object = body.startswith(b'{')
-    with raw_server(script) as address:
-        driver = MesosOperatorDaemonDriver(address)
-        try:
-            result = driver._send({'type': 'GET_HEALTH'})
-        except CallRejected as error:
-            assert (error.status, error.body.encode('utf-8')) == (status, body)
-            assert status >= 300
-        except (MessageError, HttpError, ConnectionFailed):
-            assert not is_object and status < 300 or status == 307
-        else:
-            assert result == (json.loads(body.decode('utf-8')) if body else {})
-        driver.close()
 
 
 # ---- container streams

@@ -82,7 +82,7 @@ def test_a_body_of_no_known_type_does_not_pass(body):
 def test_a_body_of_a_known_type_passes():
     body = {'type': 'KILL'}
     assert calls.check(body) is body
-    assert calls.check({'type': 'UPDATE'}, calls.EXECUTOR_CALLS)
+    assert calls.check({'type': 'HEARTBEAT'}, calls.EXECUTOR_CALLS)
 
 
 @pytest.mark.parametrize('roles', [('eng',), {'eng'}, ['eng'], frozenset(['eng']), iter(['eng'])])
@@ -100,6 +100,27 @@ def test_a_missing_key_of_an_addict_status_is_noticed_and_not_made():
     with pytest.raises(UsageError):
         calls.acknowledge('f', status)
     assert 'uuid' not in status
+
+
+@pytest.mark.parametrize('data', ['hello', 'aGk', 'a b=', u'\u00fc', 5, None, b'\xff'])
+def test_message_that_is_not_base64_cannot_be_sent(data):
+    with pytest.raises(UsageError) as caught:
+        calls.check(calls.message('f', {'value': 'e'}, {'value': 'a'}, data))
+    assert 'pymesos.encode_data(data)' in str(caught.value)
+
+
+@pytest.mark.parametrize('data', ['', 'aGk=', u'aGVsbG8=', 'YWI='])
+def test_message_in_base64_can_be_sent(data):
+    calls.check(calls.message('f', {'value': 'e'}, {'value': 'a'}, data))
+
+
+@pytest.mark.parametrize('status, text', [
+    ({'state': 'TASK_RUNNING'}, 'without task_id'), ({'task_id': {'value': 't'}}, 'without state'),
+    ({}, 'without task_id and state')])
+def test_status_update_of_nothing_cannot_be_sent(status, text):
+    with pytest.raises(UsageError) as caught:
+        calls.check(calls.update({'value': 'f'}, {'value': 'e'}, status), calls.EXECUTOR_CALLS)
+    assert text in str(caught.value)
 
 
 def test_a_kill_for_an_addict_status_without_an_agent_names_none():

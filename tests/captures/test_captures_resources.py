@@ -1,29 +1,21 @@
-"""The offers that a real Mesos 1.11 made (../shared/captures), read and written again by pymesos.resources."""
+"""The offers that a real Mesos 1.11 made, read and written again by pymesos.resources."""
 from __future__ import absolute_import, division, print_function
 
 import io
 import json
 import os
 
-import pytest
+import captured
 
 from pymesos.resources import Resources
-
-REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SHARED = os.environ.get('PYMESOS_SHARED') or os.path.join(os.path.dirname(REPOSITORY), 'shared')
-FOLDER = os.path.join(SHARED, 'captures', 'scheduler')
 
 
 def offers():
     """(name of the capture, offer) of each captured offer."""
-    if not os.path.isdir(FOLDER):
-        if os.environ.get('PYMESOS_NO_SHARED') == '1':
-            pytest.skip('PYMESOS_NO_SHARED=1')
-        pytest.fail('there is no folder %s: put the captures beside the repository, name their parent folder in '
-                    'PYMESOS_SHARED, or set PYMESOS_NO_SHARED=1 to go without' % FOLDER)
-    for name in sorted(os.listdir(FOLDER)):
+    folder = captured.folder('scheduler')
+    for name in sorted(os.listdir(folder)):
         if name.endswith('.events.jsonl'):
-            with io.open(os.path.join(FOLDER, name), encoding='utf-8') as stream:
+            with io.open(os.path.join(folder, name), encoding='utf-8') as stream:
                 for line in stream:
                     for offer in json.loads(line)['event'].get('offers', {}).get('offers', []):
                         yield name, offer

@@ -1,21 +1,18 @@
 """Every byte that a real Mesos 1.11.0 sent decodes: whole, byte by byte, at random cuts, over every HTTP parser."""
 from __future__ import absolute_import, division, print_function
 
-import glob
 import io
 import json
 import os
 import random
 from binascii import hexlify
 
+import captured
 import pytest
 from wire_reading import at_random, one_by_one, read
 
 from pymesos.wire import httpmsg, recordio
 from pymesos.wire.messages import loads
-
-SHARED = os.environ.get('PYMESOS_SHARED') or os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))), 'shared')
 
 FOLDERS = ['auth', 'executor', 'operator-agent', 'operator-master', 'scheduler', 'wire']
 
@@ -26,14 +23,7 @@ SILENT = ['crash-type-UNKNOWN-call.response', 'garbage.response']
 @pytest.fixture(params=FOLDERS)
 def captures(request):
     """The paths of a folder's captured responses."""
-    if os.environ.get('PYMESOS_NO_SHARED') == '1':
-        pytest.skip('PYMESOS_NO_SHARED=1')
-    folder = os.path.join(SHARED, 'captures', request.param)
-    paths = sorted(glob.glob(os.path.join(folder, '*.response')))
-    if not paths:
-        pytest.fail('no captures in %s: put them there, name the folder above in PYMESOS_SHARED, or set '
-                    'PYMESOS_NO_SHARED=1 to do without' % folder)
-    return paths
+    return captured.paths(request.param, '*.response')
 
 
 @pytest.fixture(params=httpmsg.BACKENDS)

@@ -1,19 +1,13 @@
-"""The requests that a real Mesos 1.11 accepted (../shared/captures), built again by our builders.
-
-The folder is looked for beside the repository or in $PYMESOS_SHARED; PYMESOS_NO_SHARED=1 goes without.
-"""
+"""The requests that a real Mesos 1.11 accepted, built again by our builders."""
 from __future__ import absolute_import, division, print_function
 
 import io
 import json
 import os
 
-import pytest
+import captured
 
 from pymesos.wire import calls
-
-REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SHARED = os.environ.get('PYMESOS_SHARED') or os.path.join(os.path.dirname(REPOSITORY), 'shared')
 
 #: The one body that a real Mesos refused without its being wrong on purpose.
 REFUSED = 'reserve-02-ACKNOWLEDGE_OPERATION_STATUS.request'
@@ -21,17 +15,6 @@ REFUSED = 'reserve-02-ACKNOWLEDGE_OPERATION_STATUS.request'
 #: Bodies that were wrong on purpose: our builders have to differ from them, or refuse.
 FAULTY = ('bad-', 'crash-type-NOPE-call', 'crash-type-UNKNOWN-call', 'crash-type-lowercase-call',
           'crash-type-number-call', 'ex-t1-bad-')
-
-
-def captured(kind):
-    """The folder of the captures of a kind."""
-    folder = os.path.join(SHARED, 'captures', kind)
-    if not os.path.isdir(folder):
-        if os.environ.get('PYMESOS_NO_SHARED') == '1':
-            pytest.skip('PYMESOS_NO_SHARED=1')
-        pytest.fail('there is no folder %s: put the captures beside the repository, name their parent folder in '
-                    'PYMESOS_SHARED, or set PYMESOS_NO_SHARED=1 to go without' % folder)
-    return folder
 
 
 def body_of(path):
@@ -42,7 +25,7 @@ def body_of(path):
 
 def bodies(kind):
     """(name, body) of each captured request that Mesos was meant to accept."""
-    folder = captured(kind)
+    folder = captured.folder(kind)
     for name in sorted(os.listdir(folder)):
         if name.endswith('.request') and not name.startswith(FAULTY) and name != REFUSED:
             yield name, body_of(os.path.join(folder, name))
@@ -110,7 +93,7 @@ def test_every_captured_call_of_an_executor_is_built_the_same():
 
 
 def test_the_acknowledgement_that_mesos_refused_is_built_right():
-    body = body_of(os.path.join(captured('scheduler'), REFUSED))
+    body = body_of(os.path.join(captured.folder('scheduler'), REFUSED))
     refused = body['acknowledge_operation_status']
     built = calls.acknowledge_operation_status(body['framework_id']['value'], refused)
     assert built['acknowledge_operation_status'] == dict(refused, uuid=refused['uuid']['value'])

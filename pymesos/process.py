@@ -38,7 +38,7 @@ CONNECT_TIMEOUT = 10.0
 CALL_TIMEOUT = 75.0
 
 #: Bytes of events that may wait for the callbacks before the loop stops reading.
-MAX_QUEUED = 32 * 1024 * 1024
+MAX_QUEUED = 8 * 1024 * 1024
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,10 @@
 """A scheduler and an executor that remember what was called, for tests to wait for."""
 from __future__ import absolute_import, division, print_function
 
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 from contextlib import contextmanager
 
@@ -54,6 +58,13 @@ class Recorder(object):
                 left = deadline - monotonic()
                 assert left > 0, 'waited in vain for %s number %d; there were %s' % (wanted, count, self.seen)
                 self._changed.wait(left)
+
+
+def run_program(text, peer, **options):
+    """A child process that runs the lines of `text` with this Python; MASTER is the address of `peer`."""
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path), MASTER=peer.address)
+    return subprocess.Popen([sys.executable, '-c', textwrap.dedent(text)], env=env, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, **options)
 
 
 @contextmanager

@@ -8,11 +8,10 @@ import resource
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 
 import pytest
-from recorders import FRAMEWORK, Recorder, scheduling
+from recorders import FRAMEWORK, Recorder, run_program, scheduling
 
 from pymesos import MesosSchedulerDriver
 from pymesos.errors import CallRejected, ConnectionLost, InvalidAddress, UsageError
@@ -194,7 +193,7 @@ def test_update_whose_callback_raised_is_not_acknowledged(capsys):
 
 
 def test_exception_of_a_callback_reaches_stderr_and_run_raises_it():
-    program = textwrap.dedent('''
+    program = '''
         import os
         from pymesos import MesosSchedulerDriver, Scheduler
         class Mine(Scheduler):
@@ -204,11 +203,9 @@ def test_exception_of_a_callback_reaches_stderr_and_run_raises_it():
             MesosSchedulerDriver(Mine(), {'user': 'root', 'name': 'x'}, os.environ['MASTER']).run()
         except ZeroDivisionError:
             print('raised')
-    ''')
+    '''
     with ScriptedMaster() as peer:
-        env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path), MASTER=peer.address)
-        child = subprocess.Popen([sys.executable, '-c', program], env=env, stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE)
+        child = run_program(program, peer)
         out, err = child.communicate()
     assert out.strip() == b'raised'
     assert b'Traceback' in err and b'ZeroDivisionError: mine' in err
@@ -427,7 +424,7 @@ def test_stop_while_another_thread_waits_for_an_answer():
 
 
 def test_interrupt_main_is_opt_in():
-    program = textwrap.dedent('''
+    program = '''
         import os, time
         from pymesos import MesosSchedulerDriver, Scheduler
         class Mine(Scheduler):
@@ -441,11 +438,9 @@ def test_interrupt_main_is_opt_in():
                 time.sleep(0.1)
         except KeyboardInterrupt:
             print('interrupted')
-    ''')
+    '''
     with ScriptedMaster() as peer:
-        env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path), MASTER=peer.address)
-        child = subprocess.Popen([sys.executable, '-c', program], env=env, stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE)
+        child = run_program(program, peer)
         out, _err = child.communicate()
     assert out.strip() == b'interrupted'
 
@@ -680,7 +675,7 @@ def test_header_that_cannot_be_written_fails_its_call_only():
 
 
 def test_signal_handler_stops_a_driver_whose_main_thread_waits_for_an_answer():
-    program = textwrap.dedent('''
+    program = '''
         import os, signal, sys, threading
         from pymesos import MesosSchedulerDriver, Scheduler
         ready = threading.Event()
@@ -696,11 +691,10 @@ def test_signal_handler_stops_a_driver_whose_main_thread_waits_for_an_answer():
         except Exception as error:
             print(type(error).__name__)
         driver.join()
-    ''')
+    '''
     with ScriptedMaster() as peer:
         peer.hold_answers('REVIVE')
-        env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path), MASTER=peer.address)
-        child = subprocess.Popen([sys.executable, '-c', program], env=env, stdout=subprocess.PIPE)
+        child = run_program(program, peer)
         peer.await_call('REVIVE')
         child.send_signal(15)
         assert child.communicate()[0].strip() == b'Stopped'

@@ -4,12 +4,9 @@ from __future__ import absolute_import, division, print_function
 import os
 import signal
 import socket
-import subprocess
-import sys
-import textwrap
 import threading
 
-from recorders import FRAMEWORK, Recorder, scheduling
+from recorders import FRAMEWORK, Recorder, run_program, scheduling
 
 from pymesos import MesosSchedulerDriver
 from pymesos._compat import monotonic
@@ -226,14 +223,6 @@ def test_from_several_threads_at_once():
             thread.join()
         driver.join()
         assert peer.counts['TEARDOWN'] == 1
-
-
-def run_program(text, peer, **options):
-    program = textwrap.dedent(text)
-    env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path), MASTER=peer.address)
-    child = subprocess.Popen([sys.executable, '-c', program], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             **options)
-    return child
 
 
 HEAD = '''

@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import os
 import signal
 import socket
+import subprocess
 import threading
 
 from recorders import FRAMEWORK, Recorder, run_program, scheduling

@@ -22,7 +22,7 @@ LOG_TAIL = 3000
 
 def program_logs(folder, cluster):
     """The ends of the logs in a folder and of those of the executors of a :class:`real_mesos.RealMesos`."""
-    in_sandboxes = 'agent*/agents/*/work/slaves/*/frameworks/*/executors/*/runs/*/stderr'
+    in_sandboxes = 'agent*/agents/*/*/slaves/*/frameworks/*/executors/*/runs/*/stderr'
     parts = []
     for pattern in (os.path.join(folder, '*.log'), os.path.join(cluster.folder, in_sandboxes)):
         for path in sorted(glob.glob(pattern)):

@@ -43,7 +43,7 @@ def executor_logs(mesos, framework):
     """What the executors of a framework, which has ended, wrote into their logs."""
     for agent in (1, 2):
         mesos.wait_for(lambda: framework not in frameworks(mesos, 'frameworks', agent), 'the executors to end')
-    found = glob.glob(os.path.join(mesos.folder, 'agent*/agents/*/work/slaves/*/frameworks', framework,
+    found = glob.glob(os.path.join(mesos.folder, 'agent*/agents/*/*/slaves/*/frameworks', framework,
                                    'executors/*/runs/*/stderr'))
     texts = []
     for path in found:

@@ -112,6 +112,7 @@ def run(driver, parser):
         parser.error(str(error))
     finally:
         driver.stop()
+        driver.join()
 
 
 def main():

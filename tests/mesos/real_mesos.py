@@ -63,10 +63,13 @@ def home():
 
 
 def find_python3():
-    """A Python that start.py runs with: this one, or one on the PATH."""
+    """A CPython that start.py runs with: this one, or one on the PATH.
+
+    Not PyPy: start.py leaves it to the reference counter to close, and so to write, its files.
+    """
     if _pythons:
         return _pythons[0]
-    check = 'import sys; sys.exit(sys.version_info < (3, 7))'
+    check = 'import platform, sys; sys.exit(sys.version_info < (3, 7) or platform.python_implementation() != "CPython")'
     folders = os.environ.get('PATH', os.defpath).split(os.pathsep) + ['/usr/bin', '/usr/local/bin']
     names = ['python3'] + ['python3.%d' % minor for minor in range(20, 6, -1)]
     with open(os.devnull, 'r+b') as null:
@@ -340,10 +343,15 @@ def _stop_orphans():
         path = os.path.join(_lock_folder(), name)
         if name.isdigit() and os.path.getsize(path):
             block = _Block.take(path, int(name))
-            if block is not None:
+            if block is None:
+                continue
+            try:
                 _run(['stop', '--port', name])
                 shutil.rmtree(os.path.join(home(), 'clusters', name), ignore_errors=True)
-                block.release()
+            except BaseException:       # there is no start.py here: the block stays marked
+                os.close(block.descriptor)
+                raise
+            block.release()
 
 
 def _run(arguments):

@@ -255,8 +255,10 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
     def deliver(self, number, batch):
         """Keep the ledger before any callback: a subscription may end while events wait for theirs."""
-        for _record, event in batch:
-            kind = event and event.get('type')
+        kept = []
+        for item in batch:
+            event = item[1] or {}
+            kind = event.get('type')
             if kind == 'LAUNCH':
                 self._note_launch([dict_in(dict_in(event, 'launch'), 'task')])
             elif kind == 'LAUNCH_GROUP':
@@ -265,7 +267,16 @@ class MesosExecutorDriver(Process, ExecutorDriver):
                 self._note_acknowledged(dict_in(event, 'acknowledged'))
             elif kind == 'SHUTDOWN':
                 self._arm_killer()
-        return super(MesosExecutorDriver, self).deliver(number, batch)
+            # Of an acknowledgement there is nothing left to do: every update has one, and waking a thread is dear.
+            if kind != 'ACKNOWLEDGED' or self._is_overridden():
+                kept.append(item)
+        return super(MesosExecutorDriver, self).deliver(number, kept)
+
+    def _is_overridden(self):
+        """Whether somebody has put a method of his own where ACKNOWLEDGED passes."""
+        return (not {'on_event', 'on_acknowledged'}.isdisjoint(self.__dict__)
+                or type(self).on_event != Process.on_event
+                or type(self).on_acknowledged != MesosExecutorDriver.on_acknowledged)
 
     def failed(self, error):
         """Without its agent an executor has to go."""

@@ -67,6 +67,16 @@ def test_call_path_has_the_agents_process_id(monkeypatch):
         assert seen[0] == '/slave(1)/api/v1/executor'
 
 
+def test_wrapped_on_event_sees_acknowledgements_too(monkeypatch):
+    seen = []
+    with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, recorder):
+        recorder.wait('registered')
+        original = driver.on_event
+        driver.on_event = lambda event: (seen.append(event['type']), original(event))
+        driver.sendStatusUpdate(status())
+        wait_until(lambda: seen == ['ACKNOWLEDGED'])
+
+
 def test_unacknowledged_updates_are_replayed_in_order(monkeypatch):
     with ScriptedAgent(acknowledges=False) as agent, executing(
             agent, monkeypatch, environment=CHECKPOINT) as (driver, recorder):

@@ -45,7 +45,8 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
 
     Every call may be made from any thread, callbacks included. It returns when the master has answered, and raises
     :class:`~pymesos.errors.CallRejected` if the master said no, :class:`~pymesos.errors.ConnectionFailed` (an OSError)
-    if no answer came, and :class:`~pymesos.errors.Stopped` if the driver was stopped meanwhile. While there is no
+    if no answer came, :class:`~pymesos.errors.HttpError` if what came was not one, and
+    :class:`~pymesos.errors.Stopped` if the driver was stopped meanwhile. While there is no
     subscription a call is dropped with a WARNING. Source: PROTOCOL 2.
     """
 

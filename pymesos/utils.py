@@ -123,11 +123,15 @@ class Address(object):
         return 'Address(%r, %r, %r, %r)' % self._parts()
 
 
+_SECRET = re.compile(r'[^/,:@\s]*:[^/,\s]*@')
+
+
 def hide_secret(text):
-    """`text`, an address, with ``***`` for the ``user:password`` before its last ``@``."""
+    """`text`, an address or several, with ``***`` for every ``user:password`` before an ``@``."""
     head, _, tail = text.rpartition('@')
     before, slashes, user = head.rpartition('://')
-    return before + slashes + '***@' + tail if ':' in user else text
+    shown = before + slashes + '***@' + tail if ':' in user else text
+    return _SECRET.sub('***@', shown)       # those before the last, in a list
 
 
 def parse_address(text, default_port=MASTER_PORT, scheme='http'):

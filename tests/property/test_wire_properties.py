@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'unit'))
-from wire_reading import cut, read  # noqa: E402
+from wire_reading import cut, decode_records, read  # noqa: E402
 
 from pymesos.errors import HttpError, MessageError, RecordError  # noqa: E402
 from pymesos.wire import httpmsg, messages, recordio  # noqa: E402
@@ -54,20 +54,7 @@ def _cut(data, parts):
 
 
 def _decode(pieces, max_record=1000):
-    decoder = recordio.Decoder(max_record)
-    records = []
-    for piece in pieces:
-        try:
-            records += decoder.feed(piece)
-        except RecordError:
-            assert decoder.error is not None
-        if decoder.error is not None:
-            return records, 'feed'
-    try:
-        decoder.close()
-    except RecordError:
-        return records, 'close'
-    return records, None
+    return decode_records(recordio.Decoder(max_record), pieces)
 
 
 @unhurried

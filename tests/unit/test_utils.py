@@ -161,6 +161,8 @@ def test_a_long_address_is_cut_in_the_text():
 
 @pytest.mark.parametrize('text, shown', [
     ('zk://me:pA55word@h1,h2/mesos', 'zk://***@h1,h2/mesos'), ('me:p@ss@h', '***@h'),
+    ('ftp://u:s0@h0,http://u:s1@h1:5050', 'ftp://***@h0,http://***@h1:5050'),
+    ('http://[::1]:5050', 'http://[::1]:5050'),
     ('master@h:5050', 'master@h:5050'), ('http://h:5050/', 'http://h:5050/'), ('h', 'h'), ('', ''),
 ])
 def test_secret_is_hidden(text, shown):

@@ -8,7 +8,7 @@ import random
 from binascii import unhexlify
 
 import pytest
-from wire_reading import VECTORS, at_random, cut, one_by_one
+from wire_reading import VECTORS, at_random, cut, decode_records, one_by_one
 
 from pymesos.errors import RecordError
 from pymesos.wire.recordio import DEFAULT_MAX_RECORD, Decoder, encode
@@ -35,20 +35,7 @@ def expected(case):
 
 
 def _decode(pieces, max_record=DEFAULT_MAX_RECORD):
-    decoder = Decoder(max_record)
-    records = []
-    for piece in pieces:
-        try:
-            records += decoder.feed(piece)
-        except RecordError:
-            assert decoder.error is not None
-        if decoder.error is not None:
-            return records, 'feed'
-    try:
-        decoder.close()
-    except RecordError:
-        return records, 'close'
-    return records, None
+    return decode_records(Decoder(max_record), pieces)
 
 
 def test_vector_fed_whole(case, data, expected):

@@ -1,9 +1,9 @@
-"""What the tests of the HTTP adapter share: bytes in pieces -> the responses that a program would see."""
+"""What the tests of the wire formats share: bytes in pieces -> the responses or records that a program would see."""
 from __future__ import absolute_import, division, print_function
 
 import os
 
-from pymesos.errors import HttpError
+from pymesos.errors import HttpError, RecordError
 from pymesos.wire import httpmsg
 
 VECTORS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'vectors')
@@ -57,3 +57,20 @@ def _gather(responses, events):
         else:
             assert isinstance(event, httpmsg.End)
             responses[-1]['is_complete'] = True
+
+
+def decode_records(decoder, pieces):
+    """(records, where an error came): what a RecordIO decoder makes of pieces, ``'feed'``, ``'close'`` or None."""
+    records = []
+    for piece in pieces:
+        try:
+            records += decoder.feed(piece)
+        except RecordError:
+            assert decoder.error is not None
+        if decoder.error is not None:
+            return records, 'feed'
+    try:
+        decoder.close()
+    except RecordError:
+        return records, 'close'
+    return records, None

@@ -1,8 +1,9 @@
 """What is measured: one case in one fresh process, with whichever pymesos this interpreter imports.
 
-``driver_process.py WHAT PORT EVENTS OFFERS [addict]`` prints one line of JSON: ``seconds``, ``cpu`` (CPU seconds of this
-process in that time), ``peak`` (bytes resident at most), ``version`` and ``file`` of the library. WHAT is ``offers``,
-``updates``, ``heartbeats``, ``calls``, ``idle``, or ``bare`` for a loop of json.loads() over the records of ``offers``.
+``driver_process.py WHAT PORT EVENTS OFFERS [addict]`` prints one line of JSON: ``seconds``, ``cpu`` (CPU seconds of
+this process in that time), ``peak`` (bytes resident at most), ``version`` and ``file`` of the library. WHAT is
+``offers``, ``updates``, ``heartbeats``, ``calls``, ``idle``, or ``bare`` for a loop of json.loads() over the records
+of ``offers``.
 
 The clock starts when the driver is subscribed and the server is told to go.
 """

@@ -58,7 +58,8 @@ def _offer(number):
             _scalar('cpus', 3.75), _scalar('mem', 4096.0 + agent), _scalar('disk', 10000.0), _scalar('gpus', 2.0),
             _scalar('cpus', 0.25, 'analytics')],
         'attributes': [_text('rack', 'r%02d' % (agent % 40)), _text('zone', 'eu-west-1%s' % 'abc'[agent % 3]),
-                       _text('kernel', '5.10.0-23-amd64'), _text('image', 'registry.cluster.example/base/worker:2023.4'),
+                       _text('kernel', '5.10.0-23-amd64'),
+                       _text('image', 'registry.cluster.example/base/worker:2023.4'),
                        _scalar('generation', 3.0), _text('owner', 'platform')],
         'allocation_info': {'role': '*'}}
 

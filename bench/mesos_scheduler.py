@@ -1,9 +1,9 @@
 """Runs no-op tasks through one executor on a real Mesos, with whichever pymesos this interpreter imports.
 
-``mesos_scheduler.py MASTER TASKS BATCH`` launches BATCH tasks on every offer until there were TASKS, waits until all are
-finished, and prints one line of JSON: ``seconds`` from the first launch to the last TASK_FINISHED, ``scheduler_cpu`` and
-``executor_cpu`` (CPU seconds of the two processes from their registration on), ``version`` and ``file`` of the library.
-The executor is mesos_executor.py on the same interpreter.
+``mesos_scheduler.py MASTER TASKS BATCH`` launches BATCH tasks on every offer until there were TASKS, waits until
+all are finished, and prints one line of JSON: ``seconds`` from the first launch to the last TASK_FINISHED,
+``scheduler_cpu`` and ``executor_cpu`` (CPU seconds of the two processes from their registration on), ``version`` and
+``file`` of the library. The executor is mesos_executor.py on the same interpreter.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -21,6 +21,18 @@ DEADLINE = 120
 EXECUTOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'mesos_executor.py')
 
 
+TASK_CPUS, TASK_MEM = 0.001, 1
+EXECUTOR_CPUS, EXECUTOR_MEM = 0.1, 64
+
+
+def has_room(offer, count):
+    """Whether `count` tasks fit into an offer; it may be what the last batch has left."""
+    has = dict((resource['name'], resource['scalar']['value']) for resource in offer['resources']
+               if resource['type'] == 'SCALAR')
+    return (has.get('cpus', 0) >= EXECUTOR_CPUS + count * TASK_CPUS
+            and has.get('mem', 0) >= EXECUTOR_MEM + count * TASK_MEM)
+
+
 def scalar(name, value):
     return {'name': name, 'type': 'SCALAR', 'scalar': {'value': value}}
 
@@ -29,7 +41,7 @@ def executor_info():
     variables = [{'name': 'PYTHONPATH', 'value': os.environ['PYTHONPATH']}] if 'PYTHONPATH' in os.environ else []
     return {'executor_id': {'value': 'bench'}, 'name': 'bench', 'type': 'CUSTOM',
             'command': {'value': 'exec %s %s' % (sys.executable, EXECUTOR), 'environment': {'variables': variables}},
-            'resources': [scalar('cpus', 0.1), scalar('mem', 64)]}
+            'resources': [scalar('cpus', EXECUTOR_CPUS), scalar('mem', EXECUTOR_MEM)]}
 
 
 class Launcher(pymesos.Scheduler):
@@ -54,8 +66,8 @@ class Launcher(pymesos.Scheduler):
     def resourceOffers(self, driver, offers):
         for offer in offers:
             count = min(self.batch, self.tasks - self.launched)
-            if not count:
-                driver.declineOffer(offer['id'], {'refuse_seconds': 3600})
+            if not count or not has_room(offer, count):
+                driver.declineOffer(offer['id'], {'refuse_seconds': 0 if count else 3600})
                 continue
             self.agent_id = offer['agent_id']
             self.first = self.first or clock.seconds()
@@ -66,7 +78,7 @@ class Launcher(pymesos.Scheduler):
 
     def _task(self, number, offer):
         return {'name': 'noop', 'task_id': {'value': 'task-%d' % number}, 'agent_id': offer['agent_id'],
-                'executor': executor_info(), 'resources': [scalar('cpus', 0.001), scalar('mem', 1)]}
+                'executor': executor_info(), 'resources': [scalar('cpus', TASK_CPUS), scalar('mem', TASK_MEM)]}
 
     def statusUpdate(self, driver, status):
         if status['state'] == 'TASK_FINISHED':
@@ -104,8 +116,8 @@ def main():
     driver.stop()
     driver.join()
     print(json.dumps({
-        'seconds': launcher.last - launcher.first, 'scheduler_cpu': launcher.cpu, 'executor_cpu': launcher.report['cpu'],
-        'version': pymesos.__VERSION__, 'file': pymesos.__file__}))
+        'seconds': launcher.last - launcher.first, 'scheduler_cpu': launcher.cpu,
+        'executor_cpu': launcher.report['cpu'], 'version': pymesos.__VERSION__, 'file': pymesos.__file__}))
 
 
 if __name__ == '__main__':

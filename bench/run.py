@@ -1,7 +1,7 @@
 """Measures this library side by side with another pymesos, each in its own interpreter.
 
-``python bench/run.py --new PYTHON --old PYTHON [--only NAME ...] [--rounds N]``; bench/README.md tells how to make the two
-environments and what the cases mean. Runs on any Python.
+``python bench/run.py --new PYTHON --old PYTHON [--only NAME ...] [--rounds N]``; bench/README.md tells how to make
+the two environments and what the cases mean. Runs on any Python.
 """
 from __future__ import absolute_import, division, print_function
 

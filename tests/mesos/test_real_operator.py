@@ -203,7 +203,10 @@ def containers(agent, **options):
 def test_sandbox_is_listed_and_read(mesos, agent, run_task):
     scheduler = run_task(mesos)
     other = MesosOperatorAgentDriver(mesos.agent(2))
-    home, container = [(driver, found) for driver in (agent, other) for found in containers(driver)][0]
+    framework_id = {'value': scheduler.driver.framework_id}
+    # The cluster is shared: other tests' containers may still be there.
+    home, container = [(driver, found) for driver in (agent, other) for found in containers(driver)
+                       if found['framework_id'] == framework_id][0]
     sandbox = '/frameworks/%s/executors/%s/runs/latest' % (
         scheduler.driver.framework_id, container['executor_id']['value'])
     names = [info['path'].rsplit('/', 1)[1] for info in home.listFiles(sandbox)['list_files']['file_infos']]

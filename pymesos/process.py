@@ -146,8 +146,9 @@ class Process(object):
         return life and life.failure
 
     def start(self):
-        """Start the threads; returns at once. Does nothing, with a warning, while the driver runs.
+        """Start the threads. Does nothing, with a warning, while the driver runs.
 
+        Returns at once, but for the last callback of an earlier life: that is waited for unless it is the caller.
         Raises :class:`pymesos.errors.InvalidAddress` if the address cannot be used.
         """
         while True:

@@ -195,7 +195,13 @@ class RealMesos(object):
     def start_agent(self, n=1, is_awaited=True):
         """Start agent `n` again; returns when the master has (re-)registered it."""
         self._do('start-agent', '--agent', str(n))
-        if is_awaited:
+        if not is_awaited:
+            return
+        try:
+            self.wait_for(lambda: self.is_registered(n), 'agent %d to register' % n)
+        except AssertionError:
+            # Seen once, on a busy machine: the new process had not written a line to its log.
+            self._do('restart-agent', '--agent', str(n))
             self.wait_for(lambda: self.is_registered(n), 'agent %d to register' % n)
 
     # ------------------------------------------------------------ looking at it

@@ -47,6 +47,9 @@ class Meter(object):
     def processHeartBeat(self, driver):
         return
 
+    def resourceOffers(self, driver, offers):
+        return
+
     def _count(self):
         self.seen += 1
         if self.seen == self.wanted:

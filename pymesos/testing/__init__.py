@@ -4,8 +4,8 @@
 """
 from __future__ import absolute_import, division, print_function
 
+from ..serving.http_server import Answer, Request
 from .agent import ScriptedAgent
-from .http_server import Answer, Request
 from .leaks import LeakCheck, Leaked
 from .master import ScriptedMaster
 from .proxy import FaultProxy

@@ -5,7 +5,7 @@ import os
 import tempfile
 import uuid
 
-from .http_server import Answer
+from ..serving.http_server import Answer
 from .scripted import ScriptedServer, basic, refusal
 
 __all__ = ['ScriptedAgent']

@@ -5,7 +5,7 @@ import socket
 import struct
 import uuid
 
-from .http_server import Answer
+from ..serving.http_server import Answer
 from .scripted import ScriptedServer, basic, refusal
 
 __all__ = ['ScriptedMaster']

@@ -7,8 +7,8 @@ import struct
 
 from .._compat import close_on_exec, monotonic, selectors, socket_errors
 from ..errors import UsageError
+from ..serving.loop import Loop, listen
 from ..utils import parse_address
-from .loop import Loop, listen
 
 __all__ = ['FaultProxy']
 

@@ -10,7 +10,7 @@ from six.moves.urllib.parse import unquote
 
 from .._compat import monotonic
 from ..errors import UsageError
-from .http_server import Answer, HttpServer
+from ..serving.http_server import Answer, HttpServer
 from .stream import Stream
 from .waiting import TIMEOUT
 

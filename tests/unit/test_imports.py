@@ -24,6 +24,9 @@ LAYERS = {
     'interface': 'interface',
     'scheduler': 'drivers', 'executor': 'drivers', 'operator_v1': 'drivers', '_operator_http': 'drivers',
     'subprocess.': 'subprocess',
+    'serving.': 'serving',
+    # What of the embedded cluster only decides.
+    'local.model.': 'model', 'local.schema': 'model', 'local.convert': 'model', 'local.options': 'model',
     'local.': 'local',
     'testing.': 'testing',
     'cli': 'cli', '__main__': 'cli',
@@ -41,23 +44,26 @@ ALLOWED = {
     'interface': 'base utils',
     # local: for master='local', which starts the embedded cluster.
     'drivers': 'base utils resources wire transport detector process interface local',
+    # Servers: the other end of what transport does, and nothing of it.
+    'serving': 'base utils',
+    'model': 'base utils resources wire',
     # Never the drivers nor what carries them: both ends of a connection must not share a bug.
-    'local': 'base utils resources wire',
+    'local': 'base utils resources wire serving model',
     # Peers and observers for tests. For the same reason they share no protocol code with what is tested, wire included.
-    'testing': 'base utils',
+    'testing': 'base utils serving',
     'subprocess': 'base utils resources wire transport detector process interface drivers',
     'cli': 'base utils resources wire transport detector process interface drivers subprocess local',
     'package': 'base utils resources interface drivers',
 }
 
 #: Layers that do no input or output, ask no clock and start no thread, and what would be one of these.
-PURE = ('utils', 'resources', 'wire', 'interface')
+PURE = ('utils', 'resources', 'wire', 'interface', 'model')
 IMPURE = {'asyncio', 'errno', 'fcntl', 'logging', 'monotonic', 'multiprocessing', 'os', 'queue', 'random', 'select',
           'selectors', 'selectors2', 'signal', 'socket', 'ssl', 'subprocess', 'tempfile', 'thread', 'threading', 'time'}
 IMPURE_OF_COMPAT = {'close_on_exec', 'monotonic', 'pipe', 'selectors', 'wait_for'}
 
 #: Who alone imports a package that is optional or that another may take the place of.
-KEEPERS = {'kazoo': {'zookeeper'}, 'h11': {'wire.httpmsg', 'testing.http_connection'}, 'httptools': {'wire.httpmsg'},
+KEEPERS = {'kazoo': {'zookeeper'}, 'h11': {'wire.httpmsg', 'serving.http_connection'}, 'httptools': {'wire.httpmsg'},
            'http_parser': {'wire.httpmsg'}, 'addict': {'wire.messages'}, 'pytest': {'testing.plugin'}}
 
 FUTURE = {'absolute_import', 'division', 'print_function'}
@@ -89,7 +95,10 @@ def parse(name):
 
 
 def layer_of(name):
-    return LAYERS.get(name) or LAYERS.get(name.partition('.')[0] + '.')
+    package = name
+    while package and name not in LAYERS and package + '.' not in LAYERS:
+        package = package.rpartition('.')[0]
+    return LAYERS.get(name) or LAYERS.get(package + '.')
 
 
 def imports_of(name):

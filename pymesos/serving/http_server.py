@@ -1,6 +1,6 @@
 """A small HTTP/1.1 server in one thread: h11 reads the requests, a function answers them.
 
-It is made for tests: simple rather than fast, on loopback, and able to answer wrongly on purpose.
+It is simple rather than fast, and able to answer wrongly on purpose.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -22,16 +22,16 @@ logger = logging.getLogger(__name__)
 
 
 class HttpServer(object):
-    """An HTTP/1.1 server in a thread of its own.
+    """An HTTP/1.1 server in a thread of its own, or in that of `loop` if given, which somebody else starts and stops.
 
     `answer` is called on that thread with each :class:`Request` and gives an :class:`Answer`; an exception becomes
     an answer 500 with the traceback, is logged and kept in `failures`. `closed` is called there with each connection
     that ended. It listens from the constructor on and serves from :meth:`start` on. :meth:`start` and :meth:`stop` are
-    for any thread, the rest is for the server's.
+    for any thread, the rest is for the server's. `name` is the thread's.
     """
 
     def __init__(self, answer, closed=None, host='127.0.0.1', port=0, unix_path=None, ssl_context=None,
-                 name='pymesos-http-server'):
+                 name='pymesos-http-server', loop=None):
         self.answer = answer
         self.closed = closed or (lambda connection: None)
         self.ssl_context = ssl_context
@@ -47,24 +47,32 @@ class HttpServer(object):
         self.port = None if unix_path is not None else self._listener.getsockname()[1]
         # Guards each connection's queue of what is to be written.
         self.lock = threading.Lock()
-        self.loop = Loop(name, self._close_all)
-        self.loop.watch(self._listener, 0, selectors.EVENT_READ, self._accept)
+        self._owns_loop = loop is None
+        self._is_listening = self._is_stopped = False
+        self.loop = Loop(name, self._close_all) if loop is None else loop
 
     def start(self):
         """Begin to serve."""
-        self.loop.start()
+        if self._owns_loop:
+            self._listen()
+            self.loop.start()
+        else:
+            self.loop.carry_out(self._listen)
 
     def stop(self):
         """Close all and wait for the thread; from any thread, twice is fine."""
-        self.loop.stop()
+        if self._owns_loop:
+            self.loop.stop()
+        else:
+            self.loop.carry_out(self._close_all)
 
     def answer_safely(self, request):
         """The answer to a request, or 500 with the traceback."""
         try:
             return self.answer(request)
-        except Exception:       # user code: the test that gave it reads the text
+        except Exception:       # the user's code: who gave it reads the text
             text = traceback.format_exc()
-            logger.exception('a function given to the test server failed')
+            logger.exception('a function given to the server failed')
             self.failures.append(text)
             return Answer(500, text)
 
@@ -72,6 +80,10 @@ class HttpServer(object):
         """A connection is closed."""
         del self.connections[connection.number]
         self.closed(connection)
+
+    def _listen(self):
+        self._is_listening = True
+        self.loop.watch(self._listener, 0, selectors.EVENT_READ, self._accept)
 
     def _accept(self, _events):
         try:
@@ -102,6 +114,11 @@ class HttpServer(object):
             return None
 
     def _close_all(self):
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        if self._is_listening:
+            self.loop.watch(self._listener, selectors.EVENT_READ, 0, None)
         for connection in list(self.connections.values()):
             connection.close()
         self._listener.close()

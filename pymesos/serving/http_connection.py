@@ -1,4 +1,4 @@
-"""One connection of the test server: requests in through h11, answers out in order, never blocking."""
+"""One connection of the server: requests in through h11, answers out in order, never blocking."""
 from __future__ import absolute_import, division, print_function
 
 import errno

@@ -1,4 +1,4 @@
-"""A thread with a selector, orders from other threads, and timers: what the servers for tests run on."""
+"""A thread with a selector, orders from other threads, and timers: what the servers run on."""
 from __future__ import absolute_import, division, print_function
 
 import heapq
@@ -6,15 +6,20 @@ import itertools
 import socket
 import threading
 
+from six.moves._thread import get_ident
+
 from .._compat import close_on_exec, monotonic, selectors, socket_errors
 from ..errors import TimedOut
 
-__all__ = ['Loop', 'listen']
+__all__ = ['Loop', 'Timer', 'listen']
 
-#: Seconds that an order to the thread may take: far above what it needs, so that a hung test ends.
+#: Seconds that an order to the thread may take: far above what it needs, so that a hung program ends.
 ORDER_TIMEOUT = 30.0
 
 BACKLOG = 128
+
+#: Timers that were called off stay in the heap until they would have fired, or until they are so many, and most of it.
+CANCELLED_TIMERS = 1000
 
 
 def listen(host, port, unix_path):
@@ -38,15 +43,50 @@ def listen(host, port, unix_path):
     return listener
 
 
+class Timer(object):
+    """Something that is to be called once, later; see :meth:`Loop.call_later`."""
+
+    __slots__ = ('_function', '_loop', 'when')
+
+    def __init__(self, loop, when, function):
+        #: The monotonic time when it is due.
+        self.when = when
+        self._loop = loop
+        self._function = function
+
+    @property
+    def is_pending(self):
+        """Whether it has neither fired nor been called off."""
+        return self._function is not None
+
+    def cancel(self):
+        """Call it off. From any thread, twice and too late are fine; elsewhere it may be firing just now."""
+        if self._function is not None:
+            self._function = None
+            self._loop.count_cancelled()
+
+    def fire(self):
+        """Call the function, unless the timer was called off. For the loop."""
+        function, self._function = self._function, None
+        if function is not None:
+            function()
+
+    def __repr__(self):
+        return '<Timer, %s>' % ('pending' if self.is_pending else 'over')
+
+
 class Loop(object):
     """A daemon thread that waits for sockets, follows orders and fires timers until it is stopped.
 
-    `closing` is called on it at the end. What other threads may call says so; the rest belongs to the thread.
+    `closing`, if given, is called on it at the end. `failed`, if given, is called on it with each exception that
+    something called by the thread raises, and the thread goes on; without it the exception ends the thread. What other
+    threads may call says so; the rest belongs to the thread. Several servers can share one.
     """
 
-    def __init__(self, name, closing):
+    def __init__(self, name, closing=None, failed=None):
         self.selector = selectors.DefaultSelector()
-        self._closing = closing
+        self._closing = closing or (lambda: None)
+        self._failed = failed
         self._alarm, self._waker = (close_on_exec(end) for end in socket.socketpair())
         for end in (self._alarm, self._waker):
             end.setblocking(False)
@@ -56,15 +96,18 @@ class Loop(object):
         self._is_woken = False
         self._is_closed = False
         self._is_stopping = False
+        # (when, serial, Timer): a heap.
         self._timers = []
+        self._cancelled = 0         # about how many of them were called off: other threads count without a lock
         self._serial = itertools.count()
         self._thread = threading.Thread(target=self._run, name=name)
         self._thread.daemon = True
 
     def start(self):
-        """Start the thread."""
+        """Start the thread; returns the loop itself."""
         self.selector.register(self._alarm, selectors.EVENT_READ, self._drain_alarm)
         self._thread.start()
+        return self
 
     def stop(self):
         """End the thread, let it clean up, and wait for it; from any thread, twice is fine."""
@@ -79,13 +122,14 @@ class Loop(object):
 
     def is_own_thread(self):
         """Whether the caller is on the thread."""
-        return threading.current_thread() is self._thread
+        return get_ident() == self._thread.ident
 
     def order(self, function):
         """Let the thread call `function` soon; from any thread, does not wait."""
         with self._lock:
             self._orders.append(function)
-            self._wake()
+            if get_ident() != self._thread.ident:       # itself it looks before it waits
+                self._wake()
 
     def carry_out(self, function):
         """Call `function` on the thread and wait until it is done; from any thread. What it raises is raised here.
@@ -110,7 +154,7 @@ class Loop(object):
             if not self._thread.is_alive() and not outcome:
                 return function()
             if monotonic() > deadline:
-                raise TimedOut('the test server did not react for %d s: does a function given to it block?'
+                raise TimedOut('the server\'s thread did not react for %d s: does a function given to it block?'
                                % ORDER_TIMEOUT)
         is_good, value = outcome[0]
         if not is_good:
@@ -118,8 +162,21 @@ class Loop(object):
         return value
 
     def call_at(self, when, function):
-        """Call `function` at the monotonic time `when`; from any thread."""
-        self.order(lambda: heapq.heappush(self._timers, (when, next(self._serial), function)))
+        """Call `function` at the monotonic time `when`; returns a :class:`Timer`. From any thread."""
+        timer = Timer(self, when, function)
+        if self.is_own_thread():
+            self._push(timer)
+        else:
+            self.order(lambda: self._push(timer))
+        return timer
+
+    def call_later(self, delay, function):
+        """Call `function` in `delay` seconds; returns a :class:`Timer`. From any thread."""
+        return self.call_at(monotonic() + delay, function)
+
+    def count_cancelled(self):
+        """A timer was called off. For :class:`Timer`."""
+        self._cancelled += 1
 
     def watch(self, sock, before, events, ready):
         """Call ``ready(events)`` when the socket, watched for `before` until now, is ready for `events` (0: never)."""
@@ -153,25 +210,45 @@ class Loop(object):
         try:
             while not self._is_stopping:
                 for key, events in self.selector.select(self._patience()):
-                    key.data(events)
+                    self._call(key.data, events)
                 self._follow_orders()
                 self._fire_timers()
         finally:
             self._clean_up()
 
+    def _call(self, function, *args):
+        if self._failed is None:
+            function(*args)
+            return
+        try:
+            function(*args)
+        except Exception as error:          # the owner's, who wants the thread to live and is told
+            self._failed(error)
+
     def _patience(self):
+        if self._orders:                    # the thread's own, made since: nobody wakes it for them
+            return 0.0
+        while self._timers and not self._timers[0][2].is_pending:
+            heapq.heappop(self._timers)
         return max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
 
     def _follow_orders(self):
         with self._lock:
             orders, self._orders = self._orders, []
         for function in orders:
-            function()
+            self._call(function)
+
+    def _push(self, timer):
+        if self._cancelled > CANCELLED_TIMERS and 2 * self._cancelled > len(self._timers):
+            self._timers = [item for item in self._timers if item[2].is_pending]
+            heapq.heapify(self._timers)
+            self._cancelled = 0
+        heapq.heappush(self._timers, (timer.when, next(self._serial), timer))
 
     def _fire_timers(self):
         now = monotonic()
         while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
+            self._call(heapq.heappop(self._timers)[2].fire)
 
     def _clean_up(self):
         with self._lock:

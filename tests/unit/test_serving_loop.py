@@ -1,0 +1,117 @@
+"""The loop's timers and orders, and servers that share it."""
+from __future__ import absolute_import, division, print_function
+
+import socket
+import threading
+
+import pytest
+from pymesos.serving.http_server import Answer, HttpServer
+from pymesos.serving.loop import CANCELLED_TIMERS, Loop
+from pymesos.testing import LeakCheck
+
+TIMEOUT = 30.0
+
+
+@pytest.fixture
+def loop():
+    with LeakCheck():
+        loop = Loop('test-loop').start()
+        yield loop
+        loop.stop()
+
+
+def test_timers_fire_on_the_thread_in_the_order_of_their_times(loop):
+    fired, done = [], threading.Event()
+    loop.call_later(0.05, lambda: (fired.append('late'), done.set()))
+    loop.call_later(0.01, lambda: fired.append('early'))
+    loop.call_later(0.0, lambda: fired.append(loop.is_own_thread()))
+    assert done.wait(TIMEOUT)
+    assert fired == [True, 'early', 'late']
+
+
+def test_timer_that_was_called_off_does_not_fire(loop):
+    fired, done = [], threading.Event()
+    timer = loop.call_later(0.01, lambda: fired.append('called off'))
+    assert timer.is_pending
+    timer.cancel()
+    timer.cancel()
+    assert not timer.is_pending
+    loop.call_later(0.03, done.set)
+    assert done.wait(TIMEOUT)
+    assert fired == []
+
+
+def test_timer_is_over_once_it_has_fired(loop):
+    done = threading.Event()
+    timer = loop.call_later(0.0, done.set)
+    assert done.wait(TIMEOUT)
+    loop.carry_out(lambda: None)
+    assert not timer.is_pending
+    timer.cancel()
+
+
+def test_timers_that_were_called_off_do_not_pile_up(loop):
+    def make():
+        for _ in range(20 * CANCELLED_TIMERS):
+            loop.call_later(3600.0, int).cancel()
+        return len(loop._timers)
+
+    assert loop.carry_out(make) <= 2 * CANCELLED_TIMERS + 2
+
+
+def test_order_given_by_the_thread_itself_is_followed_without_other_events(loop):
+    done = threading.Event()
+    loop.order(lambda: loop.order(lambda: loop.order(done.set)))
+    assert done.wait(TIMEOUT)
+
+
+def test_timer_set_by_the_thread_from_an_order_fires(loop):
+    done = threading.Event()
+    loop.order(lambda: loop.call_later(0.0, done.set))
+    assert done.wait(TIMEOUT)
+
+
+def test_what_a_call_raises_is_told_and_the_thread_goes_on():
+    failures, done = [], threading.Event()
+
+    def fail():
+        raise ValueError('planned')
+
+    with LeakCheck():
+        loop = Loop('test-loop', failed=failures.append).start()
+        loop.order(fail)
+        loop.call_later(0.0, fail)
+        loop.call_later(0.01, done.set)
+        assert done.wait(TIMEOUT)
+        loop.stop()
+    assert [str(error) for error in failures] == ['planned', 'planned']
+
+
+def fetch(port):
+    sock = socket.create_connection(('127.0.0.1', port), TIMEOUT)
+    try:
+        sock.sendall(b'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+        return b''.join(iter(lambda: sock.recv(4096), b''))
+    finally:
+        sock.close()
+
+
+def test_servers_share_a_loop_and_stop_one_by_one(loop):
+    threads = []
+
+    def answer(request):
+        threads.append(threading.current_thread())
+        return Answer(200, 'fine')
+
+    servers = [HttpServer(answer, loop=loop) for _ in range(3)]
+    for server in servers:
+        server.start()
+    assert all(b'fine' in fetch(server.port) for server in servers)
+    assert len(set(threads)) == 1
+    servers[0].stop()
+    servers[0].stop()
+    with pytest.raises(socket.error):
+        fetch(servers[0].port)
+    assert b'fine' in fetch(servers[1].port)
+    for server in servers:
+        server.stop()

@@ -1,10 +1,6 @@
 """One connection of the server: requests in through h11, answers out in order, never blocking."""
 from __future__ import absolute_import, division, print_function
 
-import errno
-import socket
-import ssl
-import struct
 import time
 from collections import deque, namedtuple
 from email.utils import formatdate
@@ -12,21 +8,10 @@ from email.utils import formatdate
 import h11
 from six.moves.http_client import responses as REASONS
 
-from .._compat import monotonic, selectors, socket_errors
+from .peer import Peer
 
 __all__ = ['Answer', 'HttpConnection', 'Request']
 
-#: Bytes asked of a socket at once, and about as many given to it.
-PIECE = 256 * 1024
-
-#: Seconds that a closing connection waits for the peer to close as well. To close while bytes are unread would
-#: make the kernel send RST, which can overtake the last answer.
-LINGER = 2.0
-
-#: close() with this sends RST (struct linger: on, 0 s).
-RESET = struct.pack('ii', 1, 0)
-
-_BLOCKED = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _END = h11.EndOfMessage()
 
 
@@ -101,40 +86,31 @@ class Answer(object):
         return '<Answer %s>' % (self.status if self.raw is None else 'of %d raw bytes' % len(self.raw))
 
 
-class HttpConnection(object):
+class HttpConnection(Peer):
     """A connection that a client opened.
 
-    `number` counts from 1. :meth:`write` is for any thread, the rest for the server's.
+    :meth:`write` is for any thread, the rest for the server's.
     """
 
     _heads = _Heads()
 
-    def __init__(self, server, sock, number):
-        self.server = server
-        self.sock = sock
-        self.number = number
-        self.is_open = True
+    def __init__(self, http, listener, sock, number):
+        super(HttpConnection, self).__init__(listener, sock, number)
+        self._http = http
+        self._lock = http.lock
         #: How many answers were given.
         self.answered = 0
-        #: Bytes queued that the kernel has not taken.
-        self.unsent = 0
         self._parser = h11.Connection(h11.SERVER)
         self._head = None
         self._body = []
-        self._out = deque()
         self._gated = deque()           # (gate or None, bytes), in order, not yet in _out
-        self._is_ordered = False        # an order to flush is on its way to the server's thread
         self._is_streaming = False
-        self._is_peer_done = False
-        self._ending = None             # 'close' or 'half' once all is sent; 'done' when that has happened
-        self._is_greeted = server.ssl_context is None
-        self._events = selectors.EVENT_READ
 
     # -- any thread -------------------------------------------------------------------------------------
 
     def write(self, data, gate=None):
         """Queue bytes; they leave in order, once `gate` (an Event), if any, is set. False if it is closed."""
-        with self.server.lock:
+        with self._lock:
             if not self.is_open or self._ending is not None:
                 return False
             self.unsent += len(data)
@@ -150,43 +126,12 @@ class HttpConnection(object):
 
     # -- the server's thread ----------------------------------------------------------------------------
 
-    def ready(self, events):
-        """The socket is ready for `events`."""
-        if not self.is_open:            # closed by what was handled before it in the same turn
-            return
-        if not self._is_greeted and not self._greet():
-            return
-        if events & selectors.EVENT_READ:
-            self._read()
-        if self.is_open:
-            self.flush()
-
     def flush(self):
         """Send what may be sent and the kernel takes."""
         # Under the lock: a write() that has just looked at the flag is about to set it again, for nobody.
-        with self.server.lock:
+        with self._lock:
             self._is_ordered = False
-        if not self.is_open or not self._is_greeted:
-            return
-        while True:
-            piece = self._next_piece()
-            if not piece:
-                break
-            try:
-                sent = self.sock.send(piece)
-            except _BLOCKED:
-                sent = 0
-            except socket_errors as error:
-                if not _is_blocked(error):
-                    self.close()
-                    return
-                sent = 0
-            self._put_back(piece, sent)
-            if sent < len(piece):
-                break
-        self._watch()
-        if not self._out and not self._gated:
-            self._end_if_due()
+        super(HttpConnection, self).flush()
 
     def finish_stream(self):
         """End the chunked body; the connection can be used for the next request."""
@@ -196,73 +141,24 @@ class HttpConnection(object):
             self._next_cycle(None)
             self._parse()
 
-    def end(self, how):
-        """When all is sent, close the connection (``'close'``) or only our direction (``'half'``)."""
-        if self._ending is None:
-            self._ending = how
-        self.flush()
+    def received(self, data):
+        """Read requests and answer them."""
+        self._parser.receive_data(data)
+        self._parse()
 
-    def reset(self):
-        """Send what the kernel takes, then RST."""
-        self.flush()
-        if self.is_open:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    def finished(self):
+        """The client sends no more; a stream has no use then."""
+        if self._is_streaming:
             self.close()
-
-    def close(self):
-        """Close at once."""
-        if not self.is_open:
-            return
-        self.is_open = False
-        self.server.loop.watch(self.sock, self._events, 0, None)
-        self.server.forget(self)
-        self.sock.close()
-
-    def _greet(self):
-        try:
-            self.sock.do_handshake()
-        except _BLOCKED:
-            return False
-        except socket_errors as error:
-            self.server.failures.append('TLS handshake with connection %d: %s' % (self.number, error))
-            self.close()
-            return False
-        self._is_greeted = True
-        return True
-
-    def _read(self):
-        # A TLS socket may hold bytes that no selector sees, so it is read until it says that there are no more.
-        while self.is_open:
-            try:
-                data = self.sock.recv(PIECE)
-            except _BLOCKED:
-                return
-            except socket_errors as error:
-                if not _is_blocked(error):
-                    self.close()
-                return
-            self._take(data)
-            if self.server.ssl_context is None or not data:
-                return
-
-    def _take(self, data):
-        if not data:
-            self._is_peer_done = True
-            if self._is_streaming or self._ending == 'done' or not self.unsent:
-                self.close()
-            elif self._ending is None:
-                self._ending = 'close'
-            return
-        if self._ending is None:
-            self._parser.receive_data(data)
-            self._parse()
+        else:
+            super(HttpConnection, self).finished()
 
     def _parse(self):
         while self.is_open and self._ending is None and not self._is_streaming:
             try:
                 event = self._parser.next_event()
             except h11.RemoteProtocolError as error:
-                self.server.failures.append('connection %d broke HTTP: %s' % (self.number, error))
+                self.server.report('connection %d broke HTTP: %s' % (self.number, error))
                 self.end('close')
                 return
             kind = type(event)
@@ -280,11 +176,11 @@ class HttpConnection(object):
         self._head, self._body = None, []
         headers = dict((name.decode('latin-1'), value.decode('latin-1')) for name, value in head.headers)
         request = Request(head.method.decode('ascii'), head.target.decode('latin-1'), headers, body, self)
-        answer = self.server.answer_safely(request)
+        answer = self._http.answer_safely(request)
         try:
             data = self._encode(answer, head.method)
         except h11.LocalProtocolError as error:
-            self.server.failures.append('connection %d: cannot send %r: %s' % (self.number, answer, error))
+            self.server.report('connection %d: cannot send %r: %s' % (self.number, answer, error))
             self.end('close')
             return
         self.answered += 1
@@ -310,52 +206,15 @@ class HttpConnection(object):
         else:
             self._parser.start_next_cycle()
 
+    def _has_more(self):
+        return bool(self._out or self._gated)
+
     def _next_piece(self):
-        with self.server.lock:
+        with self._lock:
             while self._gated and (self._gated[0][0] is None or self._gated[0][0].is_set()):
                 self._out.append(self._gated.popleft()[1])
-            if not self._out:
-                return b''
-            piece = self._out.popleft()
-            # (What is left of a big piece is a memoryview, which 2.7 cannot join.)
-            if isinstance(piece, bytes) and len(piece) < PIECE and self._out:
-                pieces = [piece]
-                size = len(piece)
-                while self._out and size < PIECE:
-                    pieces.append(self._out.popleft())
-                    size += len(pieces[-1])
-                piece = b''.join(pieces)
-            return piece
+            return super(HttpConnection, self)._next_piece()
 
     def _put_back(self, piece, sent):
-        with self.server.lock:
-            self.unsent -= sent
-            if sent < len(piece):
-                self._out.appendleft(memoryview(piece)[sent:] if sent else piece)
-
-    def _watch(self):
-        events = (0 if self._is_peer_done else selectors.EVENT_READ) | (selectors.EVENT_WRITE if self._out else 0)
-        if events != self._events:
-            self.server.loop.watch(self.sock, self._events, events, self.ready)
-            self._events = events
-
-    def _end_if_due(self):
-        if self._ending not in ('close', 'half'):
-            return
-        must_close = self._ending == 'close'
-        self._ending = 'done'
-        if self._is_peer_done:
-            self.close()
-            return
-        try:
-            # On a TLS socket this would end TLS without a word as well: a half-close is of TCP here.
-            self.sock.shutdown(socket.SHUT_WR)
-        except socket_errors:
-            self.close()
-            return
-        if must_close:
-            self.server.loop.call_at(monotonic() + LINGER, self.close)
-
-
-def _is_blocked(error):
-    return isinstance(error, _BLOCKED) or error.errno in (errno.EAGAIN, errno.EINTR)
+        with self._lock:
+            super(HttpConnection, self)._put_back(piece, sent)

@@ -1,0 +1,104 @@
+"""A listening socket on a loop, and the connections that it has accepted."""
+from __future__ import absolute_import, division, print_function
+
+import errno
+import os
+import socket
+import ssl
+
+from .._compat import close_on_exec, selectors, socket_errors
+from .loop import listen
+
+__all__ = ['Listener']
+
+#: Seconds without accepting when there are no descriptors left for more connections.
+PAUSE = 0.2
+
+
+class Listener(object):
+    """Listens from the constructor on and accepts from :meth:`open` on; all of it on the loop's thread.
+
+    It is the `server` of its :class:`~pymesos.serving.peer.Peer`\\ s, which ``make(listener, sock, number)`` makes.
+    `closed` is called with each that has ended, `report` with texts of what clients did wrong. `unix_path`
+    goes before `host` and `port`. Raises OSError (socket.error) if it cannot listen there.
+    """
+
+    def __init__(self, loop, make, host='127.0.0.1', port=0, unix_path=None, ssl_context=None, closed=None,
+                 report=None):
+        self.loop = loop
+        self.ssl_context = ssl_context
+        self.report = report or (lambda text: None)
+        #: How many connections were accepted.
+        self.accepted = 0
+        #: The connections that are open, by number.
+        self.connections = {}
+        self._make = make
+        self._closed = closed or (lambda peer: None)
+        self._unix_path = unix_path
+        self._socket = listen(host, port, unix_path)
+        #: The port listened on; None for a domain socket.
+        self.port = None if unix_path is not None else self._socket.getsockname()[1]
+        self._is_watched = self._is_closed = False
+
+    def open(self):
+        """Begin to accept."""
+        if not self._is_watched and not self._is_closed:
+            self._is_watched = True
+            self.loop.watch(self._socket, 0, selectors.EVENT_READ, self._accept)
+
+    def close(self):
+        """Close all connections and the port; twice is fine."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._unwatch()
+        self.drop_connections()
+        self._socket.close()
+        if self._unix_path is not None and os.path.exists(self._unix_path):
+            os.unlink(self._unix_path)
+
+    def drop_connections(self):
+        """Close all connections at once."""
+        for peer in list(self.connections.values()):
+            peer.close()
+
+    def forget(self, peer):
+        """A connection is closed."""
+        del self.connections[peer.number]
+        self._closed(peer)
+
+    def _unwatch(self):
+        if self._is_watched:
+            self._is_watched = False
+            self.loop.watch(self._socket, selectors.EVENT_READ, 0, None)
+
+    def _accept(self, _events):
+        try:
+            sock, _ = self._socket.accept()
+        except socket_errors as error:
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EINTR):
+                self.report('cannot accept a connection: %s' % error)
+                # The socket stays ready: to go on at once would take all of the processor.
+                self._unwatch()
+                self.loop.call_later(PAUSE, self.open)
+            return
+        close_on_exec(sock)
+        sock.setblocking(False)
+        if self._unix_path is None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.ssl_context is not None:
+            sock = self._wrap(sock)
+            if sock is None:
+                return
+        self.accepted += 1
+        peer = self._make(self, sock, self.accepted)
+        self.connections[peer.number] = peer
+        self.loop.watch(sock, 0, selectors.EVENT_READ, peer.ready)
+
+    def _wrap(self, sock):
+        try:
+            return self.ssl_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        except (ssl.SSLError, socket.error) as error:
+            self.report('cannot begin TLS: %s' % error)
+            sock.close()
+            return None

@@ -53,6 +53,16 @@ class Framework(object):
         self.offers = OrderedDict()
         #: inverse offer id -> InverseOffer
         self.inverse_offers = OrderedDict()
+        #: Ids of the agents that were ever told of it: these must hear when it changes or goes.
+        self.agent_ids = set()
+        #: operation id -> uuid of its Operation; only of operations that it gave an id.
+        self.operation_uuids = {}
+
+    def add_unreachable(self, task):
+        """Keep a task whose agent cannot be reached; only so many are kept."""
+        self.unreachable_tasks[task.id] = task
+        if len(self.unreachable_tasks) > KEPT_TASKS:
+            self.unreachable_tasks.popitem(last=False)
 
     @property
     def is_connected(self):
@@ -94,8 +104,7 @@ class Agent(object):
         self.is_connected = True
         #: Whether it was deactivated by an operator or is being drained.
         self.is_deactivated = False
-        #: All that it has, dynamic reservations and volumes included.
-        self.total = Resources(info.get('resources', ()))
+        self.set_total(Resources(info.get('resources', ())))
         self.registered_time = now
         self.reregistered_time = None
         #: {(framework id, task id): Task}
@@ -110,6 +119,42 @@ class Agent(object):
         #: DrainInfo {'state', 'config'} or None, and when draining began (nanoseconds) or None.
         self.drain_info = None
         self.drain_start = None
+        #: {(framework id, task id)} that are to be killed; told again when it comes back.
+        self.killed = set()
+        #: How many pings in a row it has not answered, and whether an answer is due.
+        self.missed_pings = 0
+        self.is_pinged = False
+        #: {(framework id, Resources of one copy of a shared volume): [copies held, tasks that use one]}. Several tasks
+        #: may use the one copy that was offered; it is given back after the last of them.
+        self.shared_uses = {}
+
+    def set_total(self, total):
+        """Take over what it has."""
+        #: Resources: all that it has, dynamic reservations and volumes included.
+        self.total = total
+        #: Whether there is a shared volume among them.
+        self.has_shared = any('shared' in item for item in total.to_list())
+
+    def use_shared(self, framework_id, copy, count):
+        """`count` tasks have begun to use a copy of a shared volume."""
+        uses = self.shared_uses.setdefault((framework_id, copy), [0, 0])
+        uses[0] += 1
+        uses[1] += count
+
+    def released(self, framework_id, resources):
+        """What a task gives back of its `resources`: shared volumes only if no other task needs the copy."""
+        for item in resources.to_list():
+            uses = self.shared_uses.get((framework_id, Resources([item]))) if 'shared' in item else None
+            if uses is None:
+                continue
+            uses[1] -= 1
+            if uses[1] < uses[0]:
+                uses[0] -= 1
+            else:
+                resources = resources - [item]
+            if not uses[1]:
+                del self.shared_uses[framework_id, Resources([item])]
+        return resources
 
     @property
     def hostname(self):

@@ -39,6 +39,7 @@ INSTALL = [
 ]
 
 SPEED = [
+    'orjson>=3.6,<4; python_version >= "3.8" and platform_python_implementation == "CPython"',
     'httptools>=0.4,<1; python_version >= "3.6" and platform_python_implementation == "CPython"',
     # Needs a C compiler; cannot be built on 3.11 and later.
     'http-parser>=0.8.3,<0.10; python_version < "3.6" and platform_python_implementation == "CPython"',

@@ -1,7 +1,8 @@
 """What is measured: one case in one fresh process, with whichever pymesos this interpreter imports.
 
 ``driver_process.py WHAT PORT EVENTS OFFERS [addict]`` prints one line of JSON: ``seconds``, ``cpu`` (CPU seconds of
-this process in that time), ``peak`` (bytes resident at most), ``version`` and ``file`` of the library. WHAT is
+this process in that time), ``peak`` (bytes resident at most), ``version``, ``file`` and ``parsers`` of the
+library. WHAT is
 ``offers``, ``updates``, ``heartbeats``, ``calls``, ``idle``, or ``bare`` for a loop of json.loads() over the records
 of ``offers``.
 
@@ -160,7 +161,7 @@ def main():
         result = measure_bare(events, offers)
     else:
         result = measure_driver(what, port, events, 'addict' in sys.argv[5:])
-    result.update(version=pymesos.__VERSION__, file=pymesos.__file__)
+    result.update(version=pymesos.__VERSION__, file=pymesos.__file__, parsers=clock.parsers())
     print(json.dumps(result))
 
 

@@ -2,8 +2,8 @@
 
 ``mesos_scheduler.py MASTER TASKS BATCH`` launches BATCH tasks on every offer until there were TASKS, waits until
 all are finished, and prints one line of JSON: ``seconds`` from the first launch to the last TASK_FINISHED,
-``scheduler_cpu`` and ``executor_cpu`` (CPU seconds of the two processes from their registration on), ``version`` and
-``file`` of the library. The executor is mesos_executor.py on the same interpreter.
+``scheduler_cpu`` and ``executor_cpu`` (CPU seconds of the two processes from their registration on), ``version``,
+``file`` and ``parsers`` of the library. The executor is mesos_executor.py on the same interpreter.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -117,7 +117,8 @@ def main():
     driver.join()
     print(json.dumps({
         'seconds': launcher.last - launcher.first, 'scheduler_cpu': launcher.cpu,
-        'executor_cpu': launcher.report['cpu'], 'version': pymesos.__VERSION__, 'file': pymesos.__file__}))
+        'executor_cpu': launcher.report['cpu'], 'version': pymesos.__VERSION__, 'file': pymesos.__file__,
+        'parsers': clock.parsers()}))
 
 
 if __name__ == '__main__':

@@ -101,7 +101,7 @@ class Library(object):
         is_checkout = os.path.realpath(result['file']).startswith(os.path.realpath(REPOSITORY) + os.sep)
         if is_checkout != (self.path is not None):
             raise Failed('%s: measured the wrong library, %s' % (self.name, result['file']))
-        self.version = result['version']
+        self.version = '%s with %s' % (result['version'], result['parsers'])
         return result
 
 
@@ -264,7 +264,8 @@ def main():
         run_cases(table, arguments.only or NAMES, old, new, arguments.rounds)
     except Failed as error:
         sys.exit('run.py: %s' % error)
-    print('old: pymesos %s, new: pymesos %s' % (old.version, new.version))
+    for library in (old, new):
+        print('%s: pymesos %s' % (library.name, library.version))
     if table.missed:
         sys.exit('missed: ' + '; '.join(title.strip() for title in table.missed))
 

@@ -263,6 +263,13 @@ class Process(object):
                 self._told = error
             raise
 
+    def _dicts_in(self, message, name):
+        """The objects in the list under `name` as the user wants them, [] where a peer sent none or something else."""
+        found = message.get(name)
+        if isinstance(found, list) and set(map(type, found)) == {self._dict_cls}:
+            return found                # as it came over the wire
+        return [self._as_dict(one) for one in list_in(message, name)]
+
     def _as_dict(self, value):
         """`value` as the user wants dicts; what came over the wire is so already."""
         if value is None or (isinstance(value, dict) and not isinstance(value, self._dict_cls)):

@@ -7,7 +7,7 @@ import six
 
 from .errors import MessageError, UsageError
 from .interface import Scheduler, SchedulerDriver
-from .process import Process, dict_in, list_in, parameters_of
+from .process import Process, dict_in, parameters_of
 from .transport.channel import Call
 from .utils import DAY, basic_credential, parse_address
 from .wire import calls, events, httpmsg, messages
@@ -323,17 +323,17 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
 
     def on_offers(self, event):
         """OFFERS: ``resourceOffers``; ``inverseOffers`` too, for masters before 1.0 that sent both in one event."""
-        offers = list_in(event, 'offers')
+        offers = self._dicts_in(event, 'offers')
         if offers:
-            self._callback('resourceOffers', [self._as_dict(offer) for offer in offers])
+            self._callback('resourceOffers', offers)
         if 'inverse_offers' in event:
             self.on_inverse_offers(event)
 
     def on_inverse_offers(self, event):
         """INVERSE_OFFERS: ``inverseOffers``."""
-        offers = list_in(event, 'inverse_offers')
+        offers = self._dicts_in(event, 'inverse_offers')
         if offers:
-            self._callback('inverseOffers', [self._as_dict(offer) for offer in offers])
+            self._callback('inverseOffers', offers)
 
     def on_rescind(self, event):
         """RESCIND: ``offerRescinded``."""

@@ -5,7 +5,7 @@ import logging
 
 from .._compat import monotonic, socket_errors
 from ..errors import ConnectionLost, HttpError, ProtocolError, TimedOut
-from ..wire import httpmsg, recordio
+from ..wire import httpmsg, messages, recordio
 from .loop import READ, WRITE
 from .sockets import close_socket, read_some, send_some
 
@@ -17,6 +17,10 @@ LEAST_PROGRESS = 64 * 1024
 
 #: How much of the text of a refusal is kept.
 LONGEST_REFUSAL = 4096
+
+#: How often the socket is read in one turn of the loop, as long as every read fills the buffer. What they bring goes to
+#: the callbacks at once: to wake their thread and to take turns with it is dearer than to read.
+MOST_READS = 4
 
 
 logger = logging.getLogger(__name__)
@@ -42,10 +46,11 @@ class Stream(object):
         self._address = address
         self._listener = listener
         self._parser = httpmsg.ResponseParser()
-        logger.debug('reading the stream of %s with %s', address, self._parser.backend)
+        logger.debug('reading the stream of %s with %s and %s', address, self._parser.backend, messages.PARSERS[0])
         self._decoder = recordio.Decoder(max_record)
         self._head = None
         self._refusal = []
+        self._records = []              # read and not handed over yet
         self._preamble = None
         self._out = b''
         self._is_reading = True
@@ -128,22 +133,39 @@ class Stream(object):
             self._read_if_open()
 
     def _read_if_open(self):
-        if self._is_closed or not self._is_reading:
-            return
+        for _ in range(MOST_READS):
+            if self._is_closed or not self._is_reading or not self._read():
+                break
+        self._hand_over()
+        if not self._is_closed and getattr(self._sock, 'pending', None) is not None and self._sock.pending():
+            self._loop.post(self._read_if_open)
+
+    def _read(self):
+        """Read once; whether there is likely to be more."""
         try:
             data = read_some(self._sock, self._loop.read_buffer)
         except socket_errors as error:
             self._end(ConnectionLost('lost the connection to %s: %s' % (self._address, error),
                                      str(self._address), error.errno))
-            return
-        if data is None:
-            return
+            return False
         if data:
             self._take(data)
-        else:
+        elif data is not None:
             self._take_end()
-        if not self._is_closed and getattr(self._sock, 'pending', None) is not None and self._sock.pending():
-            self._loop.post(self._read_if_open)
+        return bool(data) and len(data) == len(self._loop.read_buffer)
+
+    def _hand_over(self):
+        """Give out the records that were read."""
+        if self._is_closed or not self._records:
+            return
+        records, self._records = self._records, []
+        try:
+            has_room = self._listener.stream_records(records)
+        except ProtocolError as error:
+            self._end(error)
+            return
+        if not has_room and not self._is_closed:
+            self.pause()
 
     # ---- what the bytes mean
 
@@ -192,8 +214,7 @@ class Stream(object):
         if records:
             self._last_record = monotonic()
             self._progress = 0
-            if not self._listener.stream_records(records) and not self._is_closed:
-                self.pause()
+            self._records += records
         _raise_if(self._decoder.error)
 
     def _finish_message(self):
@@ -216,6 +237,7 @@ class Stream(object):
             self._end(ConnectionLost('%s closed the connection' % self._address, str(self._address)))
 
     def _end(self, error):
+        self._hand_over()               # what came before the end is good
         if not self._is_closed:
             self.close()
             self._listener.stream_ended(error)

@@ -12,7 +12,7 @@ import pytest
 from wire_reading import at_random, one_by_one, read
 
 from pymesos.wire import httpmsg, recordio
-from pymesos.wire.messages import loads
+from pymesos.wire.messages import PARSERS, loads
 
 FOLDERS = ['auth', 'executor', 'operator-agent', 'operator-master', 'scheduler', 'wire']
 
@@ -58,7 +58,9 @@ def _captured_events(path):
 
 def _read_event(record):
     if record[:1] == b'{':
-        return loads(record)
+        event = loads(record)
+        assert all(loads(record, parser=parser) == event for parser in PARSERS)
+        return event
     return {'type': 'PROTOBUF', 'bytes': hexlify(record).decode('ascii')}
 
 
@@ -84,8 +86,10 @@ def test_captured_json_answers_are_objects(captures, backend):
             is_json = response['headers'].get('content-type') == 'application/json'
             if is_json and 'content-length' in response['headers'] and 'content-encoding' not in response['headers']:
                 if response['body'][:1] == b'{':
-                    for use_addict in (False, True):
-                        assert loads(response['body'], use_addict) == json.loads(response['body'].decode('utf-8'))
+                    expected = json.loads(response['body'].decode('utf-8'))
+                    assert loads(response['body'], use_addict=True) == expected
+                    for parser in PARSERS:
+                        assert repr(loads(response['body'], parser=parser)) == repr(expected)
 
 
 def test_captured_responses_decode_byte_by_byte(captures, backend):

@@ -72,9 +72,13 @@ def check(data, source):
             accepted.append((found, found_parts))
     # A parser may refuse what another takes, but they may not read the same bytes differently.
     assert all(reading == accepted[0] for reading in accepted)
-    for use_addict in (False, True):
+    _check_message(data)
+
+
+def _check_message(data):
+    for parser, use_addict in [(parser, False) for parser in messages.PARSERS] + [(messages.PARSERS[0], True)]:
         try:
-            message = messages.loads(data, use_addict)
+            message = messages.loads(data, use_addict, parser)
         except MessageError:
             continue
         assert isinstance(message, dict)
@@ -152,7 +156,7 @@ def main():
     if options.input is not None:
         check(unhexlify(options.input), random.Random(options.seed))
         return
-    print('seed %d, parsers %s' % (options.seed, ', '.join(httpmsg.BACKENDS)))
+    print('seed %d, parsers %s' % (options.seed, ', '.join(httpmsg.BACKENDS + messages.PARSERS)))
     try:
         print('%d inputs, nothing found' % run(options.seed, options.seconds))
     except KeyboardInterrupt:

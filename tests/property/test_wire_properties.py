@@ -46,6 +46,13 @@ values = st.recursive(
     st.one_of(st.none(), st.booleans(), numbers, finite, st.text(max_size=10)),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=6), inner, max_size=4)),
     max_leaves=20)
+#: Pieces of JSON that are often nearly right; no more digits in a row than an integer of 64 bits has.
+json_bytes = st.lists(st.sampled_from([
+    b'{', b'}', b'[', b']', b':', b',', b'"', b'"a"', b'"a":', b'"b":{', b'1', b'-', b'0', b'.5', b'e5',
+    b'E+400', b'e-9', b'NaN', b'Infinity', b'null', b'true', b'false', b' ', b'\n', b'\t', b'\x0c', b'\\n',
+    b'\\u0000', b'\\ud83d', b'\\ude00', b'\\', b'\xc3\xa9', b'\xed\xa0\x80', b'\xff', b'\x00', b'\xef\xbb\xbf',
+    b'"x":18446744073709551615,', b'"y":-9223372036854775808,', b'/', b"'",
+]), max_size=12).map(lambda parts: b'{"a":' + b''.join(parts) + b'}')
 objects = st.dictionaries(st.text(max_size=6), values, max_size=5)
 
 
@@ -194,6 +201,27 @@ def test_any_bytes_are_a_message_or_a_message_error(data):
         assert isinstance(messages.loads(data), dict)
     except MessageError as error:
         assert str(error).startswith('cannot read a message: ')
+
+
+def _outcome(data, parser):
+    try:
+        return repr(messages.loads(data, parser=parser))
+    except MessageError as error:
+        return str(error)
+
+
+@unhurried
+@given(json_bytes)
+def test_all_parsers_read_the_same_and_refuse_the_same(data):
+    assert len(set(_outcome(data, parser) for parser in messages.PARSERS)) == 1
+
+
+@unhurried
+@given(objects, st.booleans())
+def test_all_parsers_read_what_is_written(message, is_ascii):
+    data = json.dumps(message, ensure_ascii=is_ascii)
+    data = data if isinstance(data, bytes) else data.encode('utf-8', 'replace')
+    assert len(set(_outcome(data, parser) for parser in messages.PARSERS)) == 1
 
 
 @unhurried

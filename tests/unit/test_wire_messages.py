@@ -10,7 +10,7 @@ import pytest
 
 from pymesos.errors import MessageError, UsageError
 from pymesos.wire import messages
-from pymesos.wire.messages import Dict, dumps, loads
+from pymesos.wire.messages import PARSERS, Dict, dumps, loads
 
 OFFER = (b'{"id":{"value":"o1"},"hostname":"h","resources":[{"name":"cpus","scalar":{"value":1.5}},'
          b'{"name":"ports","ranges":{"range":[{"begin":1,"end":2}]}}],"empty":{},"list":[[{"deep":{"er":1}}]]}')
@@ -198,37 +198,78 @@ def test_plain_trees_are_plain():
     assert type(tree) is dict and type(tree['id']) is dict and type(tree['resources'][0]) is dict
 
 
+def test_the_fastest_parser_is_taken_unless_told():
+    assert PARSERS[-1] == 'json' and ('orjson' in PARSERS) == (messages.orjson is not None)
+    assert loads.__defaults__ == (False, PARSERS[0])
+
+
+@pytest.mark.parametrize('parser', PARSERS)
 @pytest.mark.parametrize('use_addict', [False, True])
-def test_values_survive(use_addict):
+def test_values_survive(use_addict, parser):
     message = loads(u'{"int":9223372036854775807,"neg":-9223372036854775808,"big":18446744073709551615,"float":0.001,'
-                    u'"text":"\u20ac\\u20ac\\n","t":true,"f":false,"n":null,"e":[],"o":{}}'.encode('utf-8'), use_addict)
+                    u'"text":"\u20ac\\u20ac\\n","t":true,"f":false,"n":null,"e":[],"o":{}}'.encode('utf-8'), use_addict,
+                    parser)
     assert message == {'int': 2 ** 63 - 1, 'neg': -2 ** 63, 'big': 2 ** 64 - 1, 'float': 0.001,
                        'text': u'\u20ac\u20ac\n', 't': True, 'f': False, 'n': None, 'e': [], 'o': {}}
     assert json.loads(dumps(message).decode('ascii')) == message
 
 
+ODD_VALUES = [
+    b'0', b'-0', b'-0.0', b'1.0', b'1E5', b'1e-400', b'5e-324', b'1.7976931348623157e308', b'1e400', b'-1e400',
+    b'9007199254740993', b'9007199254740993.0', b'0.1000000000000000055511151231257827', b'-9223372036854775808',
+    b'9223372036854775808', b'18446744073709551615', b'1' * 400, b'NaN', b'Infinity', b'-Infinity', b'"\\u0000"',
+    b'"\x7f"', b'"\\/"', b'"\\ud83d\\ude00"', b'"\xf0\x9f\x98\x80"', b'"\\ud800"', b'"\\ude00\\ud83d"', b'"\xc3\xa9"',
+    b'{"a":1,"a":2}', b'{"":{}}', b'[[],{},[{}]]', b'[' * 200 + b']' * 200]
+
+
+def read(data, parser, use_addict=False):
+    """What comes out: the value and its types as text, or the text of the error."""
+    try:
+        return repr(loads(data, use_addict, parser))
+    except MessageError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize('value', ODD_VALUES, ids=lambda value: repr(value[:30]))
+def test_odd_values_are_read_alike_by_all_parsers(value):
+    results = [read(b'{"a":' + value + b'}', parser) for parser in PARSERS]
+    assert results == [repr({u'a': json.loads(value.decode('utf-8'))})] * len(PARSERS)
+
+
+@pytest.mark.parametrize('value', [b'18446744073709551616', b'-9223372036854775809', b'123456789012345678901234567890'])
+def test_integer_beyond_64_bits_is_exact_with_json_and_near_with_any(value):
+    assert loads(b'{"a":' + value + b'}', parser='json') == {'a': int(value)}
+    for parser in PARSERS:
+        assert float(loads(b'{"a":' + value + b'}', parser=parser)['a']) == float(value)
+
+
+@pytest.mark.parametrize('parser', PARSERS)
 @pytest.mark.parametrize('use_addict', [False, True])
-def test_white_space_round_a_message_is_allowed(use_addict):
-    assert loads(b' \n{"a": 1}\r\n\t', use_addict) == {'a': 1}
+def test_white_space_round_a_message_is_allowed(use_addict, parser):
+    assert loads(b' \n{"a": 1}\r\n\t', use_addict, parser) == {'a': 1}
 
 
+@pytest.mark.parametrize('parser', PARSERS)
 @pytest.mark.parametrize('use_addict', [False, True])
 @pytest.mark.parametrize('data', [
     b'', b' ', b'{', b'{"a":1', b'{"a":1}}', b'{"a":1} x', b'{"a"}', b"{'a':1}", b'nonsense', b'{"a":01}', b'\xff{}',
     b'{"a":"\xff"}', b'\xef\xbb\xbf{}', b'[' * 200000, b'{"a":' * 200000,
+    b'{"a":"\x00"}', b'{"a":1}\x0c', b'{"a":[1,]}', b'{"a":1,}', b'{"a":.5}', b'{"a":+1}', b'{"a":"\\x"}', b'{a:1}',
 ], ids=lambda data: repr(data[:12]))
-def test_what_is_not_json_is_an_error(data, use_addict):
+def test_what_is_not_json_is_an_error(data, use_addict, parser):
     with pytest.raises(MessageError) as raised:
-        loads(data, use_addict)
+        loads(data, use_addict, parser)
+    assert str(raised.value) == read(data, 'json', use_addict)
     assert str(raised.value).startswith('cannot read a message: ')
     assert repr(data[:200]) in str(raised.value)
     assert len(str(raised.value)) < 1200
 
 
+@pytest.mark.parametrize('parser', PARSERS)
 @pytest.mark.parametrize('data', [b'[]', b'1', b'"text"', b'null', b'true', b' [{}]'])
-def test_what_is_not_an_object_is_an_error(data):
+def test_what_is_not_an_object_is_an_error(data, parser):
     with pytest.raises(MessageError) as raised:
-        loads(data)
+        loads(data, parser=parser)
     assert str(raised.value) == 'cannot read a message: expected a JSON object, the peer sent %r' % data
 
 

@@ -31,6 +31,8 @@ class MasterOptions(_Options):
     port = 0
     #: Name of the cluster, None for none.
     cluster = None
+    #: DomainInfo of the master, None for none.
+    domain = None
     #: The roles that may be used (a tuple); None: any.
     roles = None
     #: {role: weight}
@@ -98,5 +100,11 @@ class AgentOptions(_Options):
     switch_user = True
     #: Whether the servers speak TLS, so that executors must.
     is_tls = False
+    #: What is done with the executors of the agent before: 'reconnect', or 'cleanup': they are ended, and so is the agent.
+    recover = 'reconnect'
+    #: Seconds without a ping after which the agent registers anew.
+    master_ping_timeout = 75.0
+    #: What makes the tokens of `authenticate_executors`: a function of framework, executor and container id.
+    make_executor_token = None
     #: The Python and the user's PATH for executors.
     path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

@@ -1,0 +1,258 @@
+"""The JSON that agents served before there was a v1 API, and still do: ``/state``, ``/containers`` and the like."""
+from __future__ import absolute_import, division, print_function
+
+from ...resources import Resources
+from .agent_shapes import container_resources, resource_statistics, task_message
+from .executor_specs import LAUNCHER_DIR, allocation_role, duration_text
+from .version import BUILD
+
+__all__ = ['PATHS', 'flags', 'metrics', 'state']
+
+#: Scalars that are shown even where there is none.
+SHOWN = ('disk', 'mem', 'gpus', 'cpus')
+
+
+# ---- /state
+
+def state(agent):
+    """``/state``."""
+    found = dict(BUILD)
+    found.update({
+        'start_time': agent.start_time, 'id': agent.agent_id or '', 'pid': agent.pid,
+        'hostname': agent.options.hostname, 'capabilities': [item['type'] for item in agent.capabilities],
+        'resources': _summary(Resources(agent.total))})
+    found.update(_reservations(agent))
+    found.update({'resource_providers': [], 'attributes': _attributes(agent.options.attributes),
+                  'master_hostname': (agent.master or '').rpartition(':')[0], 'flags': flags(agent)['flags'],
+                  'frameworks': [_framework(framework) for framework in agent.frameworks.values()],
+                  'completed_frameworks': [_framework(framework)
+                                           for framework in agent.completed_frameworks.values()]})
+    if agent.options.domain is not None:
+        found['domain'] = agent.options.domain
+    if agent.drain is not None:
+        found['drain_config'] = agent.drain
+        found['estimated_drain_start_time_seconds'] = int(agent.drain_start)
+    return found
+
+
+def _summary(resources):
+    found = dict((name, 0.0) for name in SHOWN)
+    for item in resources.to_list():
+        name = item['name']
+        if item['type'] == 'SCALAR':
+            found[name] = resources.scalar(name)
+        elif item['type'] == 'RANGES':
+            found[name] = '[%s]' % ', '.join('%d-%d' % pair for pair in resources.ranges(name))
+        else:
+            found[name] = '{%s}' % ', '.join(sorted(resources.set(name)))
+    return found
+
+
+def _reservations(agent):
+    """Resources by role, in short and in full, and of each how much is in use."""
+    total, used = Resources(agent.total), _used(agent)
+    found = {}
+    for key, resources in (('reserved_resources', total), ('reserved_resources_allocated', used)):
+        roles = sorted(set(item['reservations'][-1]['role'] for item in resources.reserved().to_list()))
+        found[key] = dict((role, _summary(resources.reserved(role))) for role in roles)
+    found['reserved_resources_full'] = dict(
+        (role, _full(total.reserved(role))) for role in sorted(found['reserved_resources']))
+    found['unreserved_resources'] = _summary(total.unreserved())
+    found['unreserved_resources_full'] = _full(total.unreserved())
+    found['unreserved_resources_allocated'] = _summary(used.unreserved())
+    return found
+
+
+def _full(resources):
+    """Resource dicts as Mesos has them in these lists: the older format where it will do, and the newer besides."""
+    full = []
+    for item in resources.to_list():
+        shown, stack = dict(item), item.get('reservations', [])
+        if not stack:
+            shown['role'] = '*'
+        elif len(stack) == 1:
+            shown['role'] = stack[0]['role']
+            if stack[0].get('type') == 'DYNAMIC':
+                shown['reservation'] = dict((name, stack[0][name]) for name in ('principal', 'labels')
+                                            if name in stack[0])
+        full.append(shown)
+    return full
+
+
+def _used(agent):
+    used = Resources()
+    for container in agent.tree:
+        if container.executor is not None and container is container.executor.container:
+            used = used + container_resources(container)
+    return Resources([dict((name, item[name]) for name in item if name != 'allocation_info')
+                      for item in used.to_list()])
+
+
+def _attributes(attributes):
+    found = {}
+    for attribute in attributes:
+        kind = attribute['type']
+        if kind == 'SCALAR':
+            value = attribute['scalar']['value']
+        elif kind == 'TEXT':
+            value = attribute['text']['value']
+        elif kind == 'SET':
+            value = '{%s}' % ', '.join(attribute['set'].get('item', ()))
+        else:
+            value = '[%s]' % ', '.join('%d-%d' % (pair['begin'], pair['end'])
+                                       for pair in attribute['ranges'].get('range', ()))
+        found[attribute['name']] = value
+    return found
+
+
+def _framework(framework):
+    info = framework.info
+    found = {'id': framework.id, 'name': info['name'], 'user': info['user'],
+             'failover_timeout': info.get('failover_timeout', 0.0), 'checkpoint': framework.is_checkpointed,
+             'hostname': info.get('hostname', '')}
+    if 'principal' in info:
+        found['principal'] = info['principal']
+    if framework.has('MULTI_ROLE'):
+        found['roles'] = info.get('roles', [])
+    else:
+        found['role'] = info.get('role', '*')
+    found['executors'] = [_executor(executor) for executor in framework.executors.values()]
+    found['completed_executors'] = [_executor(executor) for executor in framework.completed_executors]
+    return found
+
+
+def _executor(executor):
+    info = executor.info
+    found = {'id': executor.id, 'name': info.get('name', ''), 'source': info.get('source', ''),
+             'container': executor.container.token, 'directory': executor.container.directory,
+             'resources': _summary(container_resources(executor.container)),
+             'role': allocation_role(info.get('resources', ()))}
+    if 'labels' in info:
+        found['labels'] = info['labels'].get('labels', [])
+    if 'type' in info:
+        found['type'] = info['type']
+    is_over = executor.is_removed
+    live = list(executor.launched.values()) + ([] if is_over else list(executor.terminated.values()))
+    found['tasks'] = [_task(task) for task in live]
+    found['queued_tasks'] = [_queued(info, executor) for info in executor.queued.values()]
+    found['completed_tasks'] = [_task(task) for task in
+                                list(executor.completed) + (list(executor.terminated.values()) if is_over else [])]
+    return found
+
+
+def _task(task):
+    info = task.info
+    found = {'id': task.id, 'name': info['name'], 'framework_id': task.framework_id,
+             'executor_id': task.executor_id or '', 'slave_id': info['agent_id']['value'], 'state': task.state,
+             'resources': _summary(Resources(info['resources'])), 'role': allocation_role(info['resources']),
+             'statuses': [_status(status) for status in task.statuses]}
+    message = task_message(task)
+    for name in ('user', 'discovery', 'container', 'health_check'):
+        if name in message:
+            found[name] = message[name]
+    if 'labels' in info:
+        found['labels'] = info['labels'].get('labels', [])
+    return found
+
+
+def _status(status):
+    found = {'state': status['state'], 'timestamp': status['timestamp']}
+    if 'labels' in status:
+        found['labels'] = status['labels'].get('labels', [])
+    if 'container_status' in status:
+        found['container_status'] = dict((name, status['container_status'][name])
+                                         for name in ('container_id', 'network_infos', 'cgroup_info')
+                                         if name in status['container_status'])
+    for name in ('healthy', 'check_status'):
+        if name in status:
+            found[name] = status[name]
+    return found
+
+
+def _queued(info, executor):
+    return {'id': info['task_id']['value'], 'name': info['name'], 'framework_id': executor.framework.id,
+            'executor_id': '' if executor.is_command else executor.id, 'slave_id': info['agent_id']['value'],
+            'state': 'TASK_STAGING', 'resources': _summary(Resources(info['resources'])),
+            'role': allocation_role(info['resources']), 'statuses': []}
+
+
+# ---- the rest
+
+def _containers(agent):
+    """``/containers``."""
+    return [dict(item, container_id=container.token, status=container.executor.container_status())
+            for container, item in _monitored(agent)]
+
+
+def _statistics(agent):
+    """``/monitor/statistics``."""
+    return [item for _, item in _monitored(agent)]
+
+
+def _monitored(agent):
+    for container in agent.tree:
+        executor = container.executor
+        if executor is not None and container is executor.container and not container.is_ended:
+            yield container, {'executor_id': executor.id, 'executor_name': executor.info.get('name', ''),
+                              'framework_id': executor.framework.id, 'source': executor.info.get('source', ''),
+                              'statistics': resource_statistics(agent, container)}
+
+
+def flags(agent):
+    """``/flags``: {'flags': {name: text}}, of Mesos' flags those that mean something here."""
+    options = agent.options
+    found = {
+        'attributes': ';'.join('%s:%s' % pair for pair in _attributes(options.attributes).items()),
+        'authenticate_http_executors': options.authenticate_executors,
+        'authenticate_http_readonly': options.authenticate_readonly,
+        'authenticate_http_readwrite': options.authenticate_readwrite,
+        'default_role': '*', 'hostname': options.hostname, 'ip': options.ip, 'port': options.port,
+        'http_command_executor': False, 'http_executor_domain_sockets': False, 'launcher': 'posix',
+        'launcher_dir': LAUNCHER_DIR, 'isolation': 'posix/cpu,posix/mem', 'containerizers': 'mesos',
+        'max_completed_executors_per_framework': options.max_completed_executors_per_framework,
+        'recover': options.recover, 'resources': str(Resources(options.resources)),
+        'sandbox_directory': '/mnt/mesos/sandbox', 'strict': True, 'switch_user': options.switch_user, 'version': False,
+        'work_dir': options.work_dir or ''}
+    for name in ('executor_registration_timeout', 'executor_reregistration_timeout', 'executor_shutdown_grace_period',
+                 'recovery_timeout'):
+        found[name] = duration_text(getattr(options, name))
+    found['http_heartbeat_interval'] = duration_text(options.heartbeat_interval)
+    found['registration_backoff_factor'] = duration_text(options.registration_backoff)
+    return {'flags': dict((name, _flag(value)) for name, value in found.items())}
+
+
+def _flag(value):
+    return ('false', 'true')[value] if isinstance(value, bool) else '%s' % (value,)
+
+
+def metrics(agent):
+    """``/metrics/snapshot``: {name: number}."""
+    found = {'slave/registered': float(agent.is_registered), 'slave/recovery_errors': 0.0,
+             'slave/uptime_secs': agent.world.time() - agent.start_time,
+             'slave/frameworks_active': float(len(agent.frameworks)),
+             'slave/executors_terminated': float(agent.counts['executors_terminated']),
+             'slave/executors_preempted': 0.0}
+    executors = [executor for framework in agent.frameworks.values() for executor in framework.executors.values()]
+    for name in ('registering', 'running', 'terminating'):
+        found['slave/executors_' + name] = float(sum(executor.state == name.upper() for executor in executors))
+    for name in ('container_launch_errors', 'invalid_framework_messages', 'invalid_status_updates',
+                 'valid_framework_messages', 'valid_status_updates'):
+        found['slave/' + name] = float(agent.counts[name])
+    for name in ('failed', 'finished', 'gone', 'killed', 'lost'):
+        found['slave/tasks_' + name] = float(agent.counts['TASK_' + name.upper()])
+    states = [task.state for executor in executors for task in executor.launched.values()]
+    for name in ('killing', 'running', 'staging', 'starting'):
+        found['slave/tasks_' + name] = float(states.count('TASK_' + name.upper()))
+    found['slave/tasks_staging'] += sum(len(executor.queued) for executor in executors)
+    total, used = Resources(agent.total), _used(agent)
+    for name in ('cpus', 'disk', 'gpus', 'mem'):
+        has, uses = total.scalar(name), used.scalar(name)
+        found.update({'slave/%s_total' % name: has, 'slave/%s_used' % name: uses,
+                      'slave/%s_percent' % name: uses / has if has else 0.0})
+        found.update(('slave/%s_revocable_%s' % (name, one), 0.0) for one in ('percent', 'total', 'used'))
+    return found
+
+
+#: What is served by GET: {path: function of the agent}.
+PATHS = {'/state': state, '/containers': _containers, '/monitor/statistics': _statistics, '/flags': flags,
+         '/metrics/snapshot': metrics, '/containerizer/debug': lambda agent: {'pending': []}}

@@ -17,8 +17,8 @@ __all__ = ['Begin', 'BodyTooLarge', 'END', 'Head', 'HeadMemory', 'MAX_HEAD', 'Pi
 #: The most bytes that a head may have; the parser of Mesos has the same limit.
 MAX_HEAD = 80 * 1024
 
-#: How many heads are remembered, of at most how many bytes each: less than a megabyte.
-REMEMBERED_HEADS = 256
+#: How many heads are remembered, of at most how many bytes each: those of a hundred clients, in a few megabytes.
+REMEMBERED_HEADS = 2000
 REMEMBERED_HEAD_BYTES = 2048
 
 _BLANK_LINE = re.compile(br'\n\r?\n')

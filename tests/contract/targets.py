@@ -6,6 +6,7 @@ from __future__ import absolute_import, division, print_function
 
 import glob
 import os
+import shutil
 import sys
 from collections import namedtuple
 
@@ -109,7 +110,7 @@ class Target(object):
         """The ends of what executors wrote to their stderr."""
         texts = []
         for agent in self.agents:
-            for path in glob.glob(os.path.join(agent.work_dir, 'slaves/*/frameworks/*/executors/*/runs/*/stderr')):
+            for path in glob.glob(os.path.join(agent.work_dir, 'slaves/*/frameworks/*/executors/*/runs/latest/stderr')):
                 with open(path, 'rb') as stream:
                     text = stream.read()[-limit:].decode('utf-8', 'replace')
                 texts += ['---- %s' % path, text] if text else []
@@ -164,6 +165,10 @@ class RealTarget(Target):
     def kill_agent(self, n):
         """End an agent's process at once; its executors stay."""
         self.cluster.kill_agent(n + 1)
+
+    def wipe_agent(self, n):
+        """Take from an agent that is down all that it remembers."""
+        shutil.rmtree(self.agents[n].work_dir)
 
     def unregister_agent(self, n):
         """End an agent that says farewell."""

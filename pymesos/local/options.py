@@ -100,7 +100,7 @@ class AgentOptions(_Options):
     switch_user = True
     #: Whether the servers speak TLS, so that executors must.
     is_tls = False
-    #: What is done with the executors of the agent before: 'reconnect', or 'cleanup': they are ended, and so is the agent.
+    #: What is done with the executors of the agent before: 'reconnect', or 'cleanup': they and the agent are ended.
     recover = 'reconnect'
     #: Seconds without a ping after which the agent registers anew.
     master_ping_timeout = 75.0

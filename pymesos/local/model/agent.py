@@ -53,7 +53,7 @@ class AgentModel(object):
         self.start_time = world.time()
         #: [Resource], reservations and volumes included.
         self.total = list(options.resources)
-        #: DrainConfig and the time (seconds) that it came at, while it is drained.
+        #: DrainConfig and the time (whole seconds) that it came at, while it is drained.
         self.drain = None
         self.drain_start = None
         #: framework id -> AgentFramework
@@ -333,7 +333,7 @@ class AgentModel(object):
         if not self.frameworks and not self.operations.shown:
             return
         config = message['config']
-        self.drain, self.drain_start = config, self.world.time()
+        self.drain, self.drain_start = config, int(self.world.time())
         limit = _grace(config.get('max_grace_period'))
         for framework in list(self.frameworks.values()):
             for task_id, executor in list(framework.task_owners.items()):

@@ -31,7 +31,7 @@ def state(agent):
         found['domain'] = agent.options.domain
     if agent.drain is not None:
         found['drain_config'] = agent.drain
-        found['estimated_drain_start_time_seconds'] = int(agent.drain_start)
+        found['estimated_drain_start_time_seconds'] = agent.drain_start
     return found
 
 

@@ -100,6 +100,8 @@ class Executor(object):
         self.has_had_task = False
         #: Why the agent ends it, as its tasks' last updates say: {'state', 'reason', 'message'}, or None.
         self.termination = None
+        #: Whether it never came to be, for want of a sandbox.
+        self.has_no_sandbox = False
         #: Whether it is over and nothing of it is left to be said.
         self.is_removed = False
         #: Whether it was recovered and did not subscribe again yet.

@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 from . import agent_legacy
 from .agent_shapes import task_message
-from .effects import Reply
+from .effects import Reply, refuse
 from .version import BUILD
 
 __all__ = ['AgentViews']
@@ -39,8 +39,14 @@ class AgentViews(object):
         if kind == 'SET_LOGGING_LEVEL':
             self._level = call['set_logging_level']['level']
             return Reply(200)
-        if kind == 'PRUNE_IMAGES':
+        if kind in ('PRUNE_IMAGES', 'MARK_RESOURCE_PROVIDER_GONE'):
             return Reply(200)
+        if kind in ('ADD_RESOURCE_PROVIDER_CONFIG', 'UPDATE_RESOURCE_PROVIDER_CONFIG'):
+            info = call[kind.lower()]['info']
+            return refuse(400, "Failed to validate resource provider config with type '%s' and name '%s': Unknown local "
+                               "resource provider type '%s'" % (info['type'], info['name'], info['type']))
+        if kind == 'REMOVE_RESOURCE_PROVIDER_CONFIG':
+            return refuse(500, 'Missing required flag --resource_provider_config_dir')
         return None
 
     def legacy(self, path, _query):
@@ -92,5 +98,5 @@ class AgentViews(object):
         found = {'agent_info': agent.info}
         if agent.drain is not None:
             found['drain_config'] = agent.drain
-            found['estimated_drain_start_time'] = {'nanoseconds': int(agent.drain_start * 1e9)}
+            found['estimated_drain_start_time'] = {'nanoseconds': agent.drain_start * 10 ** 9}
         return found

@@ -11,8 +11,9 @@ from .effects import Destroy, Launch, Signal
 
 __all__ = ['Container', 'ContainerTree', 'container_token']
 
-#: The status of what was killed, for a container without a process.
-SIGKILL = 9
+#: The status of what was killed, for a container without a process; and of what could not be started, of which Mesos'
+#: launcher exits with 1.
+SIGKILL, NOT_STARTED = 9, 256
 
 
 def container_token(container_id):
@@ -150,7 +151,7 @@ class ContainerTree(object):
         container = self._all.get(token)
         if container is not None and not container.is_ended:
             container.owner.container_failed(container, text)
-            self.end(container, None)
+            self.end(container, NOT_STARTED)
 
     def on_exited(self, token, status):
         container = self._all.get(token)

@@ -117,9 +117,10 @@ class ExecutorApi(object):
         self.send(executor, {'type': 'SUBSCRIBED', 'subscribed': {
             'executor_info': executor.info, 'framework_info': executor.framework.info, 'agent_info': agent.info,
             'container_id': executor.container.id}})
+        # First, as in Mesos: a task that is in an update, but not among the tasks, is lost.
+        self._drop_unknown(executor, subscribe.get('unacknowledged_tasks', ()))
         for update in subscribe.get('unacknowledged_updates', ()):
             agent.executors.receive(executor, update['status'])
-        self._drop_unknown(executor, subscribe.get('unacknowledged_tasks', ()))
         agent.executors.give_queued(executor)
         return Reply(200, stream=stream)
 

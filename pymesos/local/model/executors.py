@@ -19,6 +19,9 @@ __all__ = ['Executors']
 #: How the launcher begins what it says if it could not make a sandbox.
 NO_SANDBOX = 'Failed to create executor directory'
 
+#: What an executor's status is if nobody knows it.
+UNKNOWN_STATUS = -1
+
 
 class Executors(object):
     """All executors of `agent`, an :class:`~.agent.AgentModel`; the owner of their containers."""
@@ -39,7 +42,8 @@ class Executors(object):
         refusal = self._refusal(executor_info, executor)
         if refusal:
             for task in tasks:
-                self.report(framework, executor_id, task['task_id']['value'], framework.lost('TASK_DROPPED'), *refusal)
+                self.report(framework, None, task['task_id']['value'], framework.lost('TASK_DROPPED'), *refusal)
+            agent.sweep(framework)
             return
         if executor is None:
             info = executor_info or command_executor(framework.id, tasks[0])
@@ -192,6 +196,7 @@ class Executors(object):
     def container_failed(self, container, text):
         executor = container.executor
         if text.startswith(NO_SANDBOX):
+            executor.has_no_sandbox = True
             executor.termination = {'state': executor.framework.lost('TASK_DROPPED'),
                                     'reason': 'REASON_EXECUTOR_TERMINATED', 'message': text}
             return
@@ -222,7 +227,7 @@ class Executors(object):
         agent.executor_api.close(executor)
         if not executor.is_command:
             agent.tell('EXITED_EXECUTOR', framework_id=framework.id, executor_id=executor.id,
-                       status=-1 if status is None else status)
+                       status=UNKNOWN_STATUS if status is None or executor.has_no_sandbox else status)
         if not framework.is_terminating:
             about = executor.termination or {}
             for task_id in list(executor.launched) + list(executor.queued):
@@ -285,7 +290,7 @@ class Executors(object):
         if executor is None:
             agent.updates.update(framework.id, status)
             return
-        if task_id not in executor.queued and executor.state != TERMINATED:
+        if is_from_executor and executor.state != TERMINATED:
             status['container_status'] = self._container_status(executor, status.get('container_status'))
         if executor.update(status):
             if status['state'] in TERMINAL:

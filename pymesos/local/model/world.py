@@ -7,6 +7,10 @@ import uuid
 
 __all__ = ['World']
 
+#: The bits of a UUID that are not random, and what they are in version 4 (RFC 4122).
+_FIXED_BITS = 0xf000 << 64 | 0xc000 << 48
+_VERSION_4 = 0x4000 << 64 | 0x8000 << 48
+
 
 class World(object):
     """Clocks and randomness.
@@ -25,8 +29,12 @@ class World(object):
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
     def uuid_base64(self):
-        """16 random bytes as base64 text, as the `uuid` of a status has it (PROTOCOL 8.1)."""
-        return base64.b64encode(binascii.unhexlify('%032x' % self.random.getrandbits(128))).decode('ascii')
+        """The 16 bytes of a random UUID as base64 text, as the `uuid` of a status has it (PROTOCOL 8.1).
+
+        Mesos takes only what is a UUID of some version, not any 16 bytes.
+        """
+        number = self.random.getrandbits(128) & ~_FIXED_BITS | _VERSION_4
+        return base64.b64encode(binascii.unhexlify('%032x' % number)).decode('ascii')
 
     def nanoseconds(self):
         """The time as a TimeInfo holds it: an int of nanoseconds since the epoch."""

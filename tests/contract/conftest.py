@@ -1,7 +1,7 @@
 """Fixtures of the contract: each test runs on every target that PYMESOS_CONTRACT names (see :mod:`targets`).
 
-``@pytest.mark.row('2.1 KILL')`` says which row of the protocol's tables a test is for; ``@pytest.mark.local_only('reason')``
-keeps a test off the real Mesos, which cannot do here what it asks for.
+``@pytest.mark.row('2.1 KILL')`` says which row of the protocol's tables a test is for (see :mod:`rows`);
+``@pytest.mark.local_only('reason')`` keeps a test off the real Mesos, which cannot do here what it asks for.
 """
 from __future__ import absolute_import, division, print_function
 

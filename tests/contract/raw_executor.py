@@ -1,15 +1,16 @@
 """An executor that uses neither the library nor anything but the standard library (and :mod:`raw` beside it).
 
-A task's data says what becomes of it: ``finish`` (at once), ``crash`` (the executor exits with 7), ``selfkill`` (it kills
-itself), anything else runs until it is killed. A message that is JSON with a ``do`` is an order:
+A task's data says what becomes of it: ``finish`` (at once), ``crash`` (the executor exits with 7), ``selfkill`` (it
+kills itself), anything else runs until it is killed. A message that is JSON with a ``do`` is an order:
 
 ``environment``     send a message with `environ`, `argv` and `cwd`
 ``update``          UPDATE with the fields of `status` beside what every status has
 ``exit``            exit with `status`
 ``ignore``          be deaf to KILL and SHUTDOWN from now on
 
-Any other message is sent back. What it sends and gets is written to $RAW_RECORD, if that is set, under names that begin
-with $RAW_NAME: NN-KIND.request, .response and .events.jsonl. With $RAW_UPDATE_FIRST it sends an UPDATE before it subscribes.
+Any other message is sent back. What it sends and gets is written to the folder $RAW_RECORD, if that is set, under names
+that begin with $RAW_NAME: NN-KIND.request, .response and .events.jsonl. With $RAW_UPDATE_FIRST it sends an UPDATE
+before it subscribes.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -37,7 +38,8 @@ class Recorder(object):
         if not self.folder:
             return
         lines = ['HTTP/1.1 %d %s' % (head.status, head.reason)] + ['%s: %s' % pair for pair in head.headers]
-        for suffix, content in (('request', data), ('response', '\r\n'.join(lines + ['', '']).encode('latin-1') + body)):
+        response = '\r\n'.join(lines + ['', '']).encode('latin-1') + body
+        for suffix, content in (('request', data), ('response', response)):
             with open(self.path(kind, suffix), 'wb') as stream:
                 stream.write(content)
         self.number += 1

@@ -116,7 +116,7 @@ def test_executor_api_has_these_paths_too(cluster, path):
 
 # ---------------------------------------------------------------- UPDATE
 
-@row('3.1 UPDATE', '3.2 ACKNOWLEDGED')
+@row('3.1 UPDATE', '3.2 ACKNOWLEDGED', '8.3 acknowledged')
 def test_update_is_acknowledged_by_the_agent_and_told_to_the_scheduler(cluster):
     framework = cluster.framework()
     executor = framework.run()

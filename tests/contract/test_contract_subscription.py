@@ -22,7 +22,8 @@ REFUSED = [
     ('role with a blank', {'role': 'a b'},
      "'FrameworkInfo.role' is not a valid role: Role component 'a b' is invalid because it contains backspace or "
      "whitespace"),
-    ('role ..', {'role': '..'}, "'FrameworkInfo.role' is not a valid role: Role '..' cannot include '..' as a component"),
+    ('role ..', {'role': '..'},
+     "'FrameworkInfo.role' is not a valid role: Role '..' cannot include '..' as a component"),
     ('id with a slash', {'id': {'value': 'a/b'}}, "'a/b' contains invalid characters"),
     ('endless time', {'failover_timeout': 1e20}, 'The framework failover_timeout (1e+20) is invalid'),
 ]

@@ -1,9 +1,11 @@
 """Which endpoint of a master or an agent a request is for (PROTOCOL 1.1), and who may use it (PROTOCOL 7)."""
 from __future__ import absolute_import, division, print_function
 
+import binascii
+import re
 from collections import namedtuple
 
-from six.moves.urllib.parse import parse_qsl, unquote, urlsplit
+from six.moves.urllib.parse import unquote, urlsplit
 
 __all__ = ['AGENT', 'MASTER', 'Route', 'Router', 'read_query', 'split_target']
 
@@ -52,6 +54,8 @@ AGENT = (_COMMON, _AGENT)
 
 #: Endpoints that answer for themselves alone, and not for what is below them as well.
 _EXACT = frozenset(['/version', '/redirect'])
+
+_ESCAPE = re.compile(br'%([0-9A-Fa-f]{2})')
 
 
 class Router(object):
@@ -104,5 +108,15 @@ def split_target(target):
 
 def read_query(data):
     """{name: value}, both text, of a query or of a form (bytes); of a name that is there twice, the last."""
-    return dict((name.decode('utf-8', 'replace'), value.decode('utf-8', 'replace'))
-                for name, value in parse_qsl(data, keep_blank_values=True))
+    found = {}
+    for field in data.split(b'&'):
+        if field:
+            name, _, value = field.partition(b'=')
+            found[_unquote(name)] = _unquote(value)
+    return found
+
+
+def _unquote(data):
+    # By hand: the standard library's takes bytes on some Pythons, text on others, and does not give UTF-8 on all.
+    data = _ESCAPE.sub(lambda match: binascii.unhexlify(match.group(1)), data.replace(b'+', b' '))
+    return data.decode('utf-8', 'replace')

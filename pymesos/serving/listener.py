@@ -14,6 +14,9 @@ __all__ = ['Listener']
 #: Seconds without accepting when there are no descriptors left for more connections.
 PAUSE = 0.2
 
+#: Connections accepted in one turn of the loop, so that those who have one get their turn as well.
+AT_ONCE = 32
+
 
 class Listener(object):
     """Listens from the constructor on and accepts from :meth:`open` on; all of it on the loop's thread.
@@ -73,15 +76,21 @@ class Listener(object):
             self.loop.watch(self._socket, selectors.EVENT_READ, 0, None)
 
     def _accept(self, _events):
-        try:
-            sock, _ = self._socket.accept()
-        except socket_errors as error:
-            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EINTR):
-                self.report('cannot accept a connection: %s' % error)
-                # The socket stays ready: to go on at once would take all of the processor.
-                self._unwatch()
-                self.loop.call_later(PAUSE, self.open)
-            return
+        for _ in range(AT_ONCE):
+            if self._is_closed:
+                return
+            try:
+                sock, _ = self._socket.accept()
+            except socket_errors as error:
+                if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EINTR):
+                    self.report('cannot accept a connection: %s' % error)
+                    # The socket stays ready: to go on at once would take all of the processor.
+                    self._unwatch()
+                    self.loop.call_later(PAUSE, self.open)
+                return
+            self._take(sock)
+
+    def _take(self, sock):
         close_on_exec(sock)
         sock.setblocking(False)
         if self._unix_path is None:

@@ -16,7 +16,8 @@ __all__ = ['Loop', 'Timer', 'listen']
 #: Seconds that an order to the thread may take: far above what it needs, so that a hung program ends.
 ORDER_TIMEOUT = 30.0
 
-BACKLOG = 128
+#: Connections that may wait to be accepted: a cluster's clients come all at once.
+BACKLOG = 1024
 
 #: Timers that were called off stay in the heap until they would have fired, or until they are so many, and most of it.
 CANCELLED_TIMERS = 1000

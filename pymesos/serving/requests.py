@@ -261,4 +261,4 @@ def _parse_head(raw):
 
 def _is_last(version, headers):
     tokens = [token.strip().lower() for token in headers.get('connection', '').split(',')]
-    return 'close' in tokens if version != b'1.0' else 'keep-alive' not in tokens
+    return 'close' in tokens if version == b'1.1' else 'keep-alive' not in tokens

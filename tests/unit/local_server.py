@@ -64,8 +64,8 @@ class FakeFiles(object):
     def list(self, path):
         if path != '/logs':
             raise LookupError(path)
-        return [{'path': '/logs/stderr', 'nlink': 1, 'size': 15, 'mtime': 1795329148.25, 'mode': 0o100644, 'uid': 'root',
-                 'gid': 'root'}]
+        return [{'path': '/logs/stderr', 'nlink': 1, 'size': 15, 'mtime': 1795329148.25, 'mode': 0o100644,
+                 'uid': 'root', 'gid': 'root'}]
 
     def read(self, path, offset=0, length=None):
         if path == '/logs':

@@ -15,6 +15,8 @@ __all__ = ['check_drained', 'deactivate', 'drain', 'mark_gone', 'on_disconnected
            'on_recovery_timeout', 'on_register', 'on_reregister', 'on_reregister_timeout', 'on_unregister',
            'reactivate', 'welcome_back']
 
+_REMOVED = 'REASON_AGENT_REMOVED'
+
 
 # ---- registering
 
@@ -227,7 +229,7 @@ def on_ping_due(master, agent_id):
             _mark_unreachable(master, agent, 'health check timed out')
             return
     agent.is_pinged = True
-    master.effects.append(Tell(agent.pid, {'type': 'PING', 'is_connected': agent.is_connected}))
+    master.effects.append(Tell(agent.pid, {'type': 'PING'}))
     master.effects.append(Timer(('ping', agent_id), master.options.agent_ping_timeout))
 
 
@@ -235,6 +237,9 @@ def on_pong(master, agent):
     """A sign of life."""
     agent.is_pinged = False
     agent.missed_pings = 0
+    if not agent.is_connected:
+        # It has not noticed that the line broke.
+        master.effects.append(Tell(agent.pid, {'type': 'REREGISTER_PLEASE'}))
 
 
 def on_disconnected(master, pid):
@@ -293,7 +298,7 @@ def duration(seconds):
 def _mark_unreachable(master, agent, text):
     since = master.world.nanoseconds()
     operations.give_up(master, agent, 'OPERATION_UNREACHABLE', 'Agent was marked unreachable')
-    _give_up(master, agent, 'TASK_UNREACHABLE', text, 'REASON_AGENT_REMOVED', since)
+    _give_up(master, agent, lambda framework: (updates.state_for(framework, 'TASK_UNREACHABLE'), _REMOVED), text, since)
     master.unreachable_agents[agent.id] = since
 
 
@@ -303,13 +308,34 @@ def mark_gone(master, agent_id):
     text = 'Agent has been marked gone'
     if agent is not None:
         operations.give_up(master, agent, 'OPERATION_GONE_BY_OPERATOR', text)
-        _give_up(master, agent, 'TASK_GONE_BY_OPERATOR', text, 'REASON_AGENT_REMOVED_BY_OPERATOR')
+        _give_up(master, agent, _gone_for, text)
         _refuse(master, agent.pid, text)
+    elif agent_id in master.unreachable_agents:
+        _end_unreachable(master, agent_id, text)
     master.recovered_agents.pop(agent_id, None)
     master.unreachable_agents.pop(agent_id, None)
     master.drains.pop(agent_id, None)
     master.deactivated.discard(agent_id)
     master.gone_agents[agent_id] = master.world.nanoseconds()
+
+
+def _end_unreachable(master, agent_id, text):
+    """The tasks of an unreachable agent are over once it is gone."""
+    for framework in list(master.frameworks.values()):
+        for task in [task for task in framework.unreachable_tasks.values() if task.agent_id == agent_id]:
+            state, reason = _gone_for(framework)
+            status = updates.make_status(master, task.id, state, text, reason, agent_id)
+            updates.update_task(master, task, status)
+            del framework.unreachable_tasks[task.id]
+            framework.completed_tasks.append(task)
+            updates.forward(master, framework, status)
+
+
+def _gone_for(framework):
+    """State and reason of a task whose agent is gone, as a framework is told them."""
+    if framework.has('PARTITION_AWARE'):
+        return 'TASK_GONE_BY_OPERATOR', 'REASON_AGENT_REMOVED_BY_OPERATOR'
+    return 'TASK_LOST', 'REASON_AGENT_REMOVED'
 
 
 def on_unregister(master, agent):
@@ -319,20 +345,21 @@ def on_unregister(master, agent):
 
 def _remove(master, agent, why):
     operations.give_up(master, agent, 'OPERATION_GONE_BY_OPERATOR', 'Agent removed')
-    _give_up(master, agent, 'TASK_LOST', 'Agent %s removed: %s' % (agent.hostname, why), 'REASON_AGENT_REMOVED')
+    _give_up(master, agent, lambda _: ('TASK_LOST', _REMOVED), 'Agent %s removed: %s' % (agent.hostname, why))
     master.publisher.agent_removed(agent.id)
 
 
-def _give_up(master, agent, state, text, reason, since=None):
-    """Take an agent out: its tasks are lost, its offers rescinded, and every framework is told."""
+def _give_up(master, agent, choose, text, since=None):
+    """Take an agent out: its tasks are lost, its offers rescinded, and every framework is told.
+
+    `choose(framework)` gives state and reason of the tasks' end.
+    """
     master.allocator.remove_agent(agent.id)
     # It must not be found drained while it is taken apart.
     agent.drain_info = None
     for task in list(agent.tasks.values()):
-        framework = master.frameworks[task.framework_id]
-        told = updates.state_for(framework, state)
-        is_plain = told != state and state == 'TASK_GONE_BY_OPERATOR'
-        updates.lose(master, task, told, text, 'REASON_AGENT_REMOVED' if is_plain else reason, since)
+        state, reason = choose(master.frameworks[task.framework_id])
+        updates.lose(master, task, state, text, reason, since)
     for framework_id in _framework_ids(agent):
         for executor_id in list(agent.executors.get(framework_id, ())):
             updates.remove_executor(master, agent, framework_id, executor_id)

@@ -39,8 +39,7 @@ def subscribe(master, body, principal):
 
 def _refusal(master, info, suppressed, constraints):
     """Why it may not subscribe, or None."""
-    error = validation.framework(info, suppressed, constraints, allowed_roles=master.options.roles,
-                                 root_submissions=master.options.root_submissions)
+    error = _invalid(master, info, suppressed, constraints)
     if error is not None:
         return error
     framework_id = (info.get('id') or {}).get('value')
@@ -48,6 +47,11 @@ def _refusal(master, info, suppressed, constraints):
         return 'Framework has been removed'
     known = master.frameworks.get(framework_id)
     return None if known is None else validation.framework_change(known.info, info)
+
+
+def _invalid(master, info, suppressed, constraints):
+    return validation.framework(info, suppressed, constraints, allowed_roles=master.options.roles,
+                                root_submissions=master.options.root_submissions)
 
 
 def _end(master, stream, error):
@@ -158,12 +162,12 @@ def update(master, framework, body):
     """UPDATE_FRAMEWORK: 200 when it is done, 400 if it may not be."""
     info, suppressed = body['framework_info'], body.get('suppressed_roles', ())
     constraints = body.get('offer_constraints')
-    error = validation.framework(info, suppressed, constraints, allowed_roles=master.options.roles,
-                                 root_submissions=master.options.root_submissions)
-    if error is None:
-        error = validation.framework_change(framework.info, info, is_update=True)
-    if error is not None:
-        return refuse(400, error)
+    for what, error in (
+            ('Supplied FrameworkInfo is', _invalid(master, info, suppressed, None)),
+            ('FrameworkInfo update is', validation.framework_change(framework.info, info, is_update=True)),
+            ("'UpdateFramework.offer_constraints' are", _invalid(master, info, suppressed, constraints))):
+        if error is not None:
+            return refuse(400, '%s not valid: %s' % (what, error))
     is_news = info != framework.info
     _change(master, framework, with_id(info, framework.id), suppressed, constraints)
     for offer in [offer for offer in framework.offers.values() if offer.role not in framework.roles]:

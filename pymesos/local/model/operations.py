@@ -91,6 +91,9 @@ class _Deal(object):
     def admit(self, operation):
         """The operation as it is kept, or None if it is refused before any is carried out."""
         kind = operation.get('type')
+        if kind is None:
+            # Mesos ignores what it does not know.
+            return None
         error = validation.operation_resources(operation)
         if error is not None:
             if kind in _LAUNCHES:
@@ -246,10 +249,10 @@ def _record(master, agent, info, gone, new, framework):
 
 
 def adopt(master, agent, told):
-    """Take over an operation that an agent has told of."""
-    operation = Operation(told['operation'], told['uuid'], agent.id, told.get('framework_id'))
+    """Take over an operation that an agent has told of: an Operation as GET_OPERATIONS shows it."""
+    operation = Operation(told['info'], told['uuid']['value'], agent.id, told.get('framework_id', {}).get('value'))
     operation.statuses = list(told.get('statuses', ()))
-    operation.latest = told.get('latest') or operation.latest
+    operation.latest = told['latest_status']
     _keep(master, agent, operation)
 
 
@@ -293,10 +296,10 @@ def remove(master, operation):
 
 
 def give_up(master, agent, state, text):
-    """An agent is lost: frameworks are told of their operations there, which are forgotten."""
+    """An agent is lost: frameworks are told of their operations there, even finished ones; they are forgotten."""
     for operation in list(agent.operations.values()):
         framework = master.frameworks.get(operation.framework_id)
-        if framework is not None and operation.id is not None and operation.latest['state'] not in TERMINAL:
+        if framework is not None and operation.id is not None:
             _tell_status(master, framework, {'operation_id': operation.info['id'], 'state': state, 'message': text,
                                              'agent_id': {'value': agent.id}})
         remove(master, operation)
@@ -320,7 +323,7 @@ def acknowledge(master, framework, body):
 
 
 def _tell_ack(master, agent, uuid, status_uuid):
-    master.effects.append(Tell(agent.pid, {'type': 'ACK_OPERATION', 'uuid': status_uuid, 'operation_uuid': uuid}))
+    master.effects.append(Tell(agent.pid, {'type': 'ACK_OPERATION', 'uuid': uuid, 'status_uuid': status_uuid}))
 
 
 def reconcile(master, framework, body):

@@ -4,6 +4,7 @@ PROTOCOL 2.1, 2.5, 2.7, 2.8, 8.3. Functions on a :class:`~.master.MasterModel`.
 """
 from __future__ import absolute_import, division, print_function
 
+from ...resources import Resources
 from .effects import Tell
 from .state import TERMINAL
 
@@ -152,7 +153,7 @@ def remove_executor(master, agent, framework_id, executor_id):
         if not framework.executors[agent.id]:
             del framework.executors[agent.id]
     if info.get('resources'):
-        master.allocator.recover(framework_id, agent.id, master.amount(info['resources']))
+        master.allocator.recover(framework_id, agent.id, Resources(info['resources']))
 
 
 def on_executor_exited(master, told):

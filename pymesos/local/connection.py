@@ -186,7 +186,9 @@ class Connection(Peer):
                 self.close()
 
     def _refuse(self, error):
-        self.server.report('connection %d broke HTTP: %s' % (self.number, error))
+        # Not the text of the error: it quotes what was sent, a secret perhaps.
+        self.server.report('connection %d sent %s' % (
+            self.number, 'a body that is too large' if isinstance(error, BodyTooLarge) else 'what is not HTTP'))
         self._is_last = True
         if self._incoming is None and isinstance(error, BodyTooLarge) and not self._pending:
             self.write(self._service.responses.whole(refuse(413, '413 Request Entity Too Large.')))

@@ -65,6 +65,27 @@ class _Kind(namedtuple('_Kind', ['name', 'type', 'reservations', 'allocation', '
                 and wanted.reservations in ('', self.reservations) and wanted.allocation in (None, self.allocation))
 
 
+class _Volume(str):
+    """The details of a persistent volume: Mesos finds them equal however each use mounts it and whoever made it."""
+
+    def __new__(cls, text, identity):
+        made = super(_Volume, cls).__new__(cls, text)
+        made.identity = identity
+        return made
+
+    def __getnewargs__(self):
+        return str(self), self.identity
+
+    def __eq__(self, other):
+        return self.identity == getattr(other, 'identity', other)
+
+    def __ne__(self, other):
+        return not self == other
+
+    def __hash__(self):
+        return hash(self.identity)
+
+
 class Resources(object):
     """An amount of resources; never changed once it is made, so any thread may use it.
 
@@ -390,12 +411,23 @@ def _read(resource):
             raise ValueError('its type is %r, expected SCALAR, RANGES or SET' % (type_,))
         quantity = _READERS[type_](_field(resource, type_.lower()))
         reservations = _canonical(_read_reservations(resource))
-        details = _canonical(dict((key, resource[key]) for key in resource if key not in _KNOWN))
+        details = _read_details(resource)
         allocation = (resource.get('allocation_info') or {}).get('role')
         kind = _Kind(name, type_, reservations, allocation, details, None)
         return (kind._replace(size=quantity), 1) if _is_whole(resource) else (kind, quantity)
     except (AttributeError, TypeError, ValueError) as error:
         raise UsageError('cannot read the resource %s: %s' % (_quoted(resource), error))
+
+
+def _read_details(resource):
+    """What is kept as it is, as JSON text; of a persistent volume an :class:`_Volume`."""
+    details = dict((key, resource[key]) for key in resource if key not in _KNOWN)
+    persistence = (details.get('disk') or {}).get('persistence')
+    if not persistence:
+        return _canonical(details)
+    disk = dict((key, value) for key, value in details['disk'].items() if key != 'volume')
+    disk['persistence'] = {'id': persistence.get('id')}
+    return _Volume(_canonical(details), _canonical(dict(details, disk=disk)))
 
 
 def _quoted(value):

@@ -1,7 +1,7 @@
 """JSON of a request -> a message of the v1 API, with the rules and the error texts of Mesos (PROTOCOL 1.4).
 
-The tables of :mod:`.schema` are turned into functions, one for each use of a message, when they are first needed: this is
-on the way of every call.
+The tables of :mod:`.schema` are turned into functions, one for each use of a message, when they are first needed: this
+is on the way of every call.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -253,15 +253,25 @@ def _several(name, convert):
 
 
 def _by_name(name, convert, unset):
+    def convert_unset(missing):
+        lacking = []
+        value = convert(unset, lacking)
+        missing += lacking
+        return _NAMELESS if lacking else value
+
     def convert_all(value, missing):
         members = {}
         for part in value if isinstance(value, list) else [value]:
             if not isinstance(part, dict):
                 raise _wrong(name, part)
             for key, item in six.iteritems(part):
-                members[key] = convert(unset if item is None else item, missing)
+                members[key] = convert_unset(missing) if item is None else convert(item, missing)
         return members or None
     return convert_all
+
+
+#: Stands for a null in a map whose values must have fields: Mesos refuses it, but names nothing that is missing.
+_NAMELESS = {}
 
 
 _FACTORIES = {'string': _text, 'bytes': _bytes, 'bool': _bool, 'double': _double,
@@ -352,7 +362,8 @@ def _lacking(kind, message, path):
                 lacking += _lacking(field.type, item, '%s%s[%d].' % (path, field.name, index))
         elif field.label == '{':
             for index, key in enumerate(sorted(value)):
-                lacking += _lacking(field.type, value[key], '%s%s[%d].value.' % (path, field.name, index))
+                if value[key] is not _NAMELESS:
+                    lacking += _lacking(field.type, value[key], '%s%s[%d].value.' % (path, field.name, index))
         else:
             lacking += _lacking(field.type, value, '%s%s.' % (path, field.name))
     return lacking

@@ -9,7 +9,7 @@ A type is a scalar of protobuf, or the name of a message or enum, looked up from
 (``Type`` in ``Volume.Source`` is ``Volume.Source.Type``, else ``Volume.Type``, else ``Type``; with a dot in front it
 is the outermost). Fields stand in the order in which Mesos names the missing ones. Facts of Mesos 1.11, with one
 liberty: ``ExecutorInfo.Container`` is ContainerInfo, but that its ``linux_info.share_cgroups`` has no default, since
-an executor may not set it to true and the check has to tell what was set.
+an executor (and a container without a parent) may not set it to true and the check has to tell what was set.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -141,7 +141,7 @@ agent.Call.GetMetrics: timeout DurationInfo
 agent.Call.KillContainer: container_id! ContainerID, signal int32
 agent.Call.KillNestedContainer: container_id! ContainerID, signal int32
 agent.Call.LaunchContainer: container_id! ContainerID, command CommandInfo, resources [Resource],
-    container ContainerInfo, limits {Value.Scalar}
+    container ExecutorInfo.Container, limits {Value.Scalar}
 agent.Call.LaunchNestedContainer: container_id! ContainerID, command CommandInfo, container ContainerInfo
 agent.Call.LaunchNestedContainerSession: container_id! ContainerID, command CommandInfo, container ContainerInfo
 agent.Call.ListFiles: path! string

@@ -26,7 +26,8 @@ LAYERS = {
     'subprocess.': 'subprocess',
     'serving.': 'serving',
     # What of the embedded cluster only decides.
-    'local.model.': 'model', 'local.schema': 'model', 'local.convert': 'model', 'local.options': 'model',
+    'local.model.': 'model', 'local.schema': 'model', 'local.convert': 'model', 'local.strictjson': 'model',
+    'local.options': 'model',
     'local.': 'local',
     'testing.': 'testing',
     'cli': 'cli', '__main__': 'cli',

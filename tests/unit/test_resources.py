@@ -426,3 +426,14 @@ def test_flatten_drops_reservations_and_allocation_and_nothing_else():
     resources = Resources([scalar('cpus', 1.0, role='eng', allocation_info={'role': 'eng'}), scalar('cpus', 2.0),
                            scalar('cpus', 4.0, revocable={})])
     assert resources.flatten().to_list() == [scalar('cpus', 3.0), scalar('cpus', 4.0, revocable={})]
+
+
+def test_volume_is_the_same_however_it_is_mounted_and_whoever_made_it():
+    offered = Resources([scalar('disk', 5, reservations=[STATIC], disk=VOLUME)])
+    mounted = {'persistence': {'id': 'v1'}, 'volume': {'mode': 'RO', 'container_path': 'elsewhere'}}
+    used = Resources([scalar('disk', 5, reservations=[STATIC], disk=mounted)])
+    other = Resources([scalar('disk', 5, reservations=[STATIC], disk=dict(VOLUME, persistence={'id': 'v2'}))])
+    assert offered.contains(used) and not offered - used and offered == used and hash(offered) == hash(used)
+    assert used.to_list()[0]['disk'] == mounted and (offered - used + used).to_list()[0]['disk'] == mounted
+    assert not offered.contains(other) and offered != other
+    assert pickle.loads(pickle.dumps(used)) == offered

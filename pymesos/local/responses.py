@@ -100,7 +100,7 @@ class Responses(object):
             return self.empty(reply.status)
         self._refresh()
         data, kind = _body(reply, jsonp)
-        is_legacy = is_legacy and kind != TEXT
+        is_legacy = is_legacy and kind not in (TEXT, None)
         before, after = [('Date', self._date)], [header for header in reply.headers if header[0] != 'Content-Type']
         if may_gzip and len(data) >= GZIP_BYTES:
             data = _gzip(data)

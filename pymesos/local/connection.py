@@ -127,7 +127,7 @@ class Connection(Peer):
             return
         if self._pending and self._pending[0] is exchange:
             self._send(data)
-            if exchange.is_over:
+            if exchange.is_over and self.is_open:
                 self._pending.popleft()
                 self._go_on()
         else:

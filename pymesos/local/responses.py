@@ -7,12 +7,17 @@ import json
 import time
 from email.utils import formatdate
 
-from six.moves.http_client import responses as REASONS
-
 from .._compat import PY2
 from ..wire import messages, recordio
 
 __all__ = ['LAST_CHUNK', 'Responses', 'dumps', 'event_chunk']
+
+#: The reasons as Mesos writes them; the standard library's change from Python to Python.
+REASONS = {
+    200: 'OK', 202: 'Accepted', 307: 'Temporary Redirect', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden',
+    404: 'Not Found', 405: 'Method Not Allowed', 406: 'Not Acceptable', 409: 'Conflict', 410: 'Gone',
+    413: 'Request Entity Too Large', 415: 'Unsupported Media Type', 500: 'Internal Server Error',
+    501: 'Not Implemented', 503: 'Service Unavailable'}
 
 #: Bodies of so many bytes or more are compressed if the client allows it (PROTOCOL 1.2).
 GZIP_BYTES = 1024
@@ -45,7 +50,7 @@ def event_chunk(event):
 
 
 def _head(status, headers):
-    lines = ['HTTP/1.1 %d %s' % (status, REASONS.get(status, 'Unknown'))]
+    lines = ['HTTP/1.1 %d %s' % (status, REASONS[status])]
     lines += ['%s: %s' % header for header in headers]
     return ('\r\n'.join(lines) + '\r\n\r\n').encode('latin-1')
 

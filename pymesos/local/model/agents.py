@@ -23,12 +23,13 @@ _REMOVED = 'REASON_AGENT_REMOVED'
 def on_register(master, told):
     """REGISTER: a new agent, or one that has not heard the answer."""
     pid = told['pid']
+    master.counts['messages_register_slave'] += 1
     known = master.agents.get(master.agent_ids.get(pid))
     if known is not None and known.is_connected:
         _tell(master, known, 'REGISTERED')
         return
     if known is not None:
-        _remove(master, known, 'a new agent registered at the same address')
+        _remove(master, known, 'a new agent registered at the same address', 'registered')
     if _is_down(master, pid, told['agent_info']):
         return
     agent_id = '%s-S%d' % (master.id, master.count('agent'))
@@ -36,8 +37,10 @@ def on_register(master, told):
                   master.world.time())
     if told.get('total') is not None:
         agent.set_total(Resources(told['total']))
-    _add(master, agent)
+    master.counts['slave_registrations'] += 1
+    # An agent takes no ping before it has its id.
     _tell(master, agent, 'REGISTERED')
+    _add(master, agent)
 
 
 def _with_id(info, agent_id):
@@ -84,6 +87,7 @@ def _add(master, agent):
 def on_reregister(master, told):
     """REREGISTER: an agent that has an id comes (again)."""
     agent_id, pid = told['agent_info']['id']['value'], told['pid']
+    master.counts['messages_reregister_slave'] += 1
     if agent_id in master.gone_agents:
         _refuse(master, pid, 'Agent has been marked gone')
         return
@@ -91,7 +95,7 @@ def on_reregister(master, told):
         return
     other = master.agents.get(master.agent_ids.get(pid))
     if other is not None and other.id != agent_id:
-        _remove(master, other, 'a new agent registered at the same address')
+        _remove(master, other, 'a new agent registered at the same address', 'registered')
     agent = master.agents.get(agent_id)
     if agent is None:
         _readmit(master, told)
@@ -121,11 +125,12 @@ def _readmit(master, told):
     master.unreachable_agents.pop(agent_id, None)
     agent = Agent(told['agent_info'], told['pid'], told['version'], told['capabilities'], now)
     agent.reregistered_time = now
+    master.counts['slave_reregistrations'] += 1
     agent.set_total(Resources(told.get('total') or told['agent_info'].get('resources', ())))
     tasks = _adopt(master, agent, told)
     _restore(master, agent)
-    _add(master, agent)
     _tell(master, agent, 'REREGISTERED', reconciliations=[])
+    _add(master, agent)
     _resume_drain(master, agent)
     for task in tasks if text is not None else ():
         status = updates.make_status(master, task.id, task.state, text, 'REASON_AGENT_REREGISTERED', agent.id,
@@ -283,6 +288,7 @@ def on_recovery_timeout(master):
     for agent_id in sorted(master.recovered_agents):
         del master.recovered_agents[agent_id]
         master.unreachable_agents[agent_id] = master.world.nanoseconds()
+        master.counts['recovery_slave_removals'] += 1
         _tell_failure(master, agent_id)
 
 
@@ -297,6 +303,9 @@ def duration(seconds):
 
 def _mark_unreachable(master, agent, text):
     since = master.world.nanoseconds()
+    for name in ('slave_unreachable_scheduled', 'slave_unreachable_completed', 'slave_removals',
+                 'slave_removals/reason_unhealthy'):
+        master.counts[name] += 1
     operations.give_up(master, agent, 'OPERATION_UNREACHABLE', 'Agent was marked unreachable')
     _give_up(master, agent, lambda framework: (updates.state_for(framework, 'TASK_UNREACHABLE'), _REMOVED), text, since)
     master.unreachable_agents[agent.id] = since
@@ -340,11 +349,14 @@ def _gone_for(framework):
 
 def on_unregister(master, agent):
     """UNREGISTER: an agent says that it goes for good."""
-    _remove(master, agent, 'the agent unregistered')
+    master.counts['messages_unregister_slave'] += 1
+    _remove(master, agent, 'the agent unregistered', 'unregistered')
 
 
-def _remove(master, agent, why):
-    operations.give_up(master, agent, 'OPERATION_GONE_BY_OPERATOR', 'Agent removed')
+def _remove(master, agent, why, counted):
+    master.counts['slave_removals'] += 1
+    master.counts['slave_removals/reason_' + counted] += 1
+    operations.give_up(master, agent)
     _give_up(master, agent, lambda _: ('TASK_LOST', _REMOVED), 'Agent %s removed: %s' % (agent.hostname, why))
     master.publisher.agent_removed(agent.id)
 

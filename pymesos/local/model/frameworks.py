@@ -17,8 +17,9 @@ def subscribe(master, body, principal):
     """SUBSCRIBE: the reply that opens a stream, be it only for an ERROR."""
     info = body['framework_info']
     if principal is not None and 'principal' not in info:
-        info = with_first(info, principal=principal)
+        info = dict(info, principal=principal)
     suppressed, constraints = body.get('suppressed_roles', ()), body.get('offer_constraints')
+    master.counts['messages_%sregister_framework' % ('re' if info.get('id') else '')] += 1
     stream = master.world.uuid()
     reply = Reply(200, headers=[('Mesos-Stream-Id', stream)], stream=stream)
     error = _refusal(master, info, suppressed, constraints)
@@ -28,7 +29,7 @@ def subscribe(master, body, principal):
     framework_id = (info.get('id') or {}).get('value')
     if not framework_id:
         framework_id = '%s-%04d' % (master.id, master.count('framework'))
-        info = with_id(info, framework_id)
+        info = _with_id(info, framework_id)
     framework = master.frameworks.get(framework_id)
     if framework is None:
         _add(master, Framework(framework_id, info, master.world.time()), suppressed, constraints, stream)
@@ -59,7 +60,7 @@ def _end(master, stream, error):
     master.effects.append(CloseStream(stream))
 
 
-def with_id(message, value):
+def _with_id(message, value):
     """A copy of a FrameworkInfo with its id, where Mesos shows that."""
     made = {}
     for name in ('user', 'name'):
@@ -68,11 +69,6 @@ def with_id(message, value):
     made['id'] = {'value': value}
     made.update((name, message[name]) for name in message if name not in made)
     return made
-
-
-def with_first(message, **fields):
-    """A copy of a message with fields added."""
-    return dict(message, **fields)
 
 
 def _open(master, framework, stream):
@@ -126,7 +122,7 @@ def _fail_over(master, framework, info, suppressed, constraints, stream):
     framework.reregistered_time = now
     # Mesos ignores a changed user and checkpoint, and takes over the rest.
     kept = dict((name, framework.info[name]) for name in ('user', 'checkpoint') if name in framework.info)
-    _change(master, framework, dict(with_id(info, framework.id), **kept), suppressed, constraints)
+    _change(master, framework, dict(_with_id(info, framework.id), **kept), suppressed, constraints)
     was_active, framework.is_active = framework.is_active, True
     if not was_active:
         master.allocator.activate(framework.id)
@@ -169,7 +165,7 @@ def update(master, framework, body):
         if error is not None:
             return refuse(400, '%s not valid: %s' % (what, error))
     is_news = info != framework.info
-    _change(master, framework, with_id(info, framework.id), suppressed, constraints)
+    _change(master, framework, _with_id(info, framework.id), suppressed, constraints)
     for offer in [offer for offer in framework.offers.values() if offer.role not in framework.roles]:
         offers.rescind(master, offer)
     if is_news:

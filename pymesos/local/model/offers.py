@@ -8,7 +8,8 @@ from .amounts import to_offer_format
 from .effects import Cancel, Timer
 from .state import Offer
 
-__all__ = ['agent_url', 'allocate', 'decline', 'on_timeout', 'remove', 'rescind', 'rescind_all', 'revive', 'suppress']
+__all__ = ['agent_url', 'allocate', 'decline', 'discard_all', 'on_timeout', 'remove', 'remove_inverse', 'rescind',
+           'rescind_all', 'revive', 'suppress']
 
 
 # ---- making them

@@ -48,11 +48,12 @@ def accept(master, framework, body):
                  sum((offer.resources for offer in found.values()), Resources()))
     for operation in [known for known in map(deal.admit, wanted) if known is not None]:
         deal.carry_out(operation)
+    master.counts['messages_launch_tasks' if any(map(_tasks, wanted)) else 'messages_decline_offers'] += 1
     deal.close(body.get('filters', {}))
 
 
 def _tasks(operation):
-    if operation['type'] == 'LAUNCH':
+    if operation.get('type') == 'LAUNCH':
         return operation.get('launch', {}).get('task_infos', ())
     return operation.get('launch_group', {}).get('task_group', {}).get('tasks', ())
 
@@ -64,15 +65,21 @@ def _refuse(master, framework, operation, error):
         return
     state = updates.state_for(framework, 'TASK_DROPPED')
     for info in _tasks(operation):
-        updates.forward(master, framework, updates.make_status(
-            master, info['task_id']['value'], state, 'Task launched with invalid offers: ' + error,
-            'REASON_INVALID_OFFERS', info['agent_id']['value']))
+        updates.refuse_task(master, framework, info, state, 'Task launched with invalid offers: ' + error,
+                            'REASON_INVALID_OFFERS')
 
 
 def drop(master, framework, operation, text):
     """Say, if the operation has an id, why it is not done."""
+    _count(master, operation, 'total')
+    _count(master, operation, 'error')
     if framework is not None and 'id' in operation:
         _tell_status(master, framework, {'operation_id': operation['id'], 'state': 'OPERATION_ERROR', 'message': text})
+
+
+def _count(master, operation, state):
+    for name in ('', operation.get('type', 'unknown').lower() + '/'):
+        master.counts['operations/%s%s' % (name, state)] += 1
 
 
 def _tell_status(master, framework, status):
@@ -146,7 +153,7 @@ class _Deal(object):
     def _launch(self, info):
         error = validation.task(info, self._framework, self._agent, self._left)
         if error is not None:
-            self._refuse_task(info, 'TASK_ERROR', error, 'REASON_TASK_INVALID')
+            updates.refuse_task(self._master, self._framework, info, 'TASK_ERROR', error, 'REASON_TASK_INVALID')
             return
         executor = info.get('executor')
         if executor is not None:
@@ -202,11 +209,8 @@ class _Deal(object):
 
     def _refuse_tasks(self, operation, error):
         for info in _tasks(operation):
-            self._refuse_task(info, 'TASK_ERROR', error, _INVALID[operation['type']])
-
-    def _refuse_task(self, info, state, text, reason):
-        updates.forward(self._master, self._framework, updates.make_status(
-            self._master, info['task_id']['value'], state, text, reason, info['agent_id']['value']))
+            updates.refuse_task(self._master, self._framework, info, 'TASK_ERROR', error,
+                                _INVALID[operation['type']])
 
     # ---- other operations
 
@@ -242,6 +246,7 @@ def _record(master, agent, info, gone, new, framework):
     agent.set_total(agent.total - gone + new)
     operation = Operation(info, master.world.uuid_base64(), agent.id, None if framework is None else framework.id)
     _keep(master, agent, operation)
+    _count(master, info, 'total')
     master.effects.append(Tell(agent.pid, {
         'type': 'APPLY', 'framework_id': operation.framework_id, 'operation': info, 'uuid': operation.uuid,
         'total': agent.total.to_list()}))
@@ -269,10 +274,13 @@ def on_status(master, told):
     """An agent tells how far an operation is."""
     operation = master.operations.get(told['operation_uuid'])
     status = told['status']
+    master.counts['messages_operation_status_update'] += 1
     if operation is None:
         if status.get('uuid'):
             _tell_ack(master, master.agents[told['agent_id']], told['operation_uuid'], status['uuid']['value'])
         return
+    if operation.latest['state'] not in TERMINAL:
+        _count(master, operation.info, status['state'].replace('OPERATION_', '').lower())
     operation.latest = told.get('latest') or status
     operation.statuses.append(status)
     framework = master.frameworks.get(operation.framework_id)
@@ -295,11 +303,11 @@ def remove(master, operation):
         master.check_drained(agent)
 
 
-def give_up(master, agent, state, text):
-    """An agent is lost: frameworks are told of their operations there, even finished ones; they are forgotten."""
+def give_up(master, agent, state=None, text=None):
+    """An agent is lost: its operations are forgotten; with a `state`, frameworks are told, even of finished ones."""
     for operation in list(agent.operations.values()):
         framework = master.frameworks.get(operation.framework_id)
-        if framework is not None and operation.id is not None:
+        if framework is not None and operation.id is not None and state is not None:
             _tell_status(master, framework, {'operation_id': operation.info['id'], 'state': state, 'message': text,
                                              'agent_id': {'value': agent.id}})
         remove(master, operation)

@@ -8,9 +8,9 @@ from ...resources import Resources
 from .effects import Tell
 from .state import TERMINAL
 
-__all__ = ['acknowledge', 'forward', 'kill', 'lose', 'make_status', 'message', 'on_executor_exited',
-           'on_executor_message', 'on_status', 'reconcile', 'release', 'remove_executor', 'remove_task', 'shutdown',
-           'update_task']
+__all__ = ['acknowledge', 'count_task', 'forward', 'kill', 'lose', 'make_status', 'message', 'on_executor_exited',
+           'on_executor_message', 'on_status', 'reconcile', 'refuse_task', 'release', 'remove_executor',
+           'remove_task', 'shutdown', 'state_for', 'update_task']
 
 #: Reasons of updates that tell of a check, not of a new state: operators hear of each (PROTOCOL 4.2).
 _CHECKED = frozenset(['REASON_TASK_CHECK_STATUS_UPDATED', 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED'])
@@ -59,6 +59,22 @@ def state_for(framework, state):
     return state if framework.has('PARTITION_AWARE') else 'TASK_LOST'
 
 
+def count_task(master, status):
+    """Count the end of a task; metrics have the names of before v1."""
+    state = status['state'].lower()
+    master.counts[state.replace('task_', 'tasks_', 1)] += 1
+    if 'reason' in status:
+        name = '%s/%s/%s' % (state, status.get('source', 'SOURCE_MASTER').lower(), status['reason'].lower())
+        master.counts[name.replace('source_agent', 'source_slave').replace('reason_agent', 'reason_slave')] += 1
+
+
+def refuse_task(master, framework, info, state, text, reason):
+    """Say that a task (TaskInfo) was not launched."""
+    status = make_status(master, info['task_id']['value'], state, text, reason, info['agent_id']['value'])
+    count_task(master, status)
+    forward(master, framework, status)
+
+
 def forward(master, framework, status):
     """Send an UPDATE; lost if the framework is not connected."""
     if framework is not None:
@@ -81,14 +97,17 @@ def on_status(master, told):
     """An agent tells of a task: pass it on, even if the task is not known, and keep it."""
     agent = master.agents[told['agent_id']]
     status, framework_id = told['status'], told['framework_id']
+    master.counts['messages_status_update'] += 1
     if told.get('executor_id') is not None and 'executor_id' not in status:
         status = dict(status, executor_id={'value': told['executor_id']})
     framework = master.frameworks.get(framework_id)
-    if framework is not None and framework.stream is not None:
+    is_heard = framework is not None and framework.stream is not None
+    if is_heard:
         master.send(framework, 'UPDATE', {'status': status})
     task = agent.tasks.get((framework_id, status['task_id']['value']))
     if task is not None:
         update_task(master, task, status, told.get('latest_state'))
+    master.counts['valid_status_updates' if is_heard and task is not None else 'invalid_status_updates'] += 1
 
 
 def update_task(master, task, status, latest=None):
@@ -110,6 +129,7 @@ def update_task(master, task, status, latest=None):
     if is_news:
         master.publisher.task_updated(task, status)
     if not was_over and task.state in _OVER:
+        count_task(master, status)
         release(master, task)
 
 
@@ -160,6 +180,7 @@ def on_executor_exited(master, told):
     """An executor of the framework's own has ended; its tasks are the agent's matter."""
     agent = master.agents[told['agent_id']]
     framework_id, executor_id = told['framework_id'], told['executor_id']
+    master.counts['messages_exited_executor'] += 1
     if executor_id in agent.executors.get(framework_id, ()):
         remove_executor(master, agent, framework_id, executor_id)
     framework = master.frameworks.get(framework_id)
@@ -171,7 +192,10 @@ def on_executor_exited(master, told):
 def on_executor_message(master, told):
     """An executor has something for its framework."""
     framework = master.frameworks.get(told['framework_id'])
-    if framework is not None:
+    is_heard = framework is not None and framework.stream is not None
+    master.counts['messages_executor_to_framework'] += 1
+    master.counts['%s_executor_to_framework_messages' % ('valid' if is_heard else 'invalid')] += 1
+    if is_heard:
         master.send(framework, 'MESSAGE', {'agent_id': {'value': told['agent_id']},
                                            'executor_id': {'value': told['executor_id']}, 'data': told['data']})
 
@@ -182,15 +206,18 @@ def acknowledge(master, framework, body):
     """ACKNOWLEDGE: to the agent; the task is forgotten if that was its last state."""
     agent = master.agents.get(body['agent_id']['value'])
     if agent is None or not agent.is_connected:
+        master.counts['invalid_status_update_acknowledgements'] += 1
         return
     task_id, uuid = body['task_id']['value'], body['uuid']
     task = agent.tasks.get((framework.id, task_id))
     if task is not None:
         if task.update_state is None:
+            master.counts['invalid_status_update_acknowledgements'] += 1
             return
         if task.update_state in TERMINAL and task.update_uuid == uuid:
             task.is_acknowledged = True
             remove_task(master, task)
+    master.counts['valid_status_update_acknowledgements'] += 1
     master.effects.append(Tell(agent.pid, {'type': 'ACK', 'framework_id': framework.id, 'task_id': task_id,
                                            'uuid': uuid}))
 
@@ -264,6 +291,8 @@ def shutdown(master, framework, body):
 def message(master, framework, body):
     """MESSAGE: to an executor, if its agent can be reached."""
     agent = master.agents.get(body['agent_id']['value'])
-    if agent is not None and agent.is_connected:
+    is_sent = agent is not None and agent.is_connected
+    master.counts['%s_framework_to_executor_messages' % ('valid' if is_sent else 'invalid')] += 1
+    if is_sent:
         master.effects.append(Tell(agent.pid, {'type': 'MESSAGE', 'framework_id': framework.id,
                                                'executor_id': body['executor_id']['value'], 'data': body['data']}))

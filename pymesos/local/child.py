@@ -182,6 +182,8 @@ def _set_streams(spec, streams, user):
     for stream, key in zip(streams[1:], ('stdout', 'stderr')):
         name = spec.get(key, key)
         log = None if name is None else open_log(to_bytes(name), user)
+        if stream is not None and log is not None:      # made for the keeper, which writes a copy
+            os.close(log)
         chosen.append(log if stream is None else stream)
     chosen = [null if number is None else number for number in chosen]
     is_tty = spec.get('io') == 'tty'

@@ -49,6 +49,7 @@ def fetch(uris, directory, log, max_bytes=MAX_BYTES):
             try:
                 _fetch_one(folder, uri, value, log)
             except HTTPError as error:
+                error.close()
                 raise FetchError("Failed to fetch '%s': the server answered %d" % (value, error.code))
             except URLError as error:
                 raise FetchError("Failed to fetch '%s': %s" % (value, _reason(error.reason)))
@@ -99,10 +100,12 @@ def _copy(folder, value, name):
                         'Please either provide this config option or avoid using a relative path')
     # O_NONBLOCK: a FIFO must not hold us up.
     path = path if isinstance(path, bytes) else path.encode('utf-8', 'surrogateescape')
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), 'rb') as source:
-        mode = os.fstat(source.fileno()).st_mode
-        if not stat.S_ISREG(mode):
-            raise _Unusable('it is no plain file')
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    mode = os.fstat(number).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(number)
+        raise _Unusable('it is no plain file')
+    with os.fdopen(number, 'rb') as source:
         folder.write(name, chunks_of(source), mode)
 
 

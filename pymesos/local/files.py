@@ -2,10 +2,13 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
+import fcntl
 import grp
 import os
 import pwd
 import stat
+
+from .._compat import close_on_exec
 
 __all__ = ['Files', 'Inaccessible', 'IsFolder']
 
@@ -14,6 +17,9 @@ MAX_WHOLE = 256 * 1024 * 1024
 
 #: Where the descriptors of this process lead; None elsewhere than on Linux.
 _DESCRIPTORS = '/proc/self/fd' if os.path.isdir('/proc/self/fd') else None
+
+#: fcntl of macOS: the path of an open file.
+F_GETPATH = 50
 
 
 class Inaccessible(ValueError):
@@ -41,6 +47,16 @@ class Files(object):
         folder, last = os.path.split(os.path.abspath(_to_bytes(path)))
         # The folder above is ours; the last step must not become a link, or all behind it would be served.
         self._attached[_to_bytes(name).rstrip(b'/')] = os.path.join(os.path.realpath(folder), last)
+
+    def attach_sandbox(self, directory):
+        """Serve a sandbox as Mesos' agent does: under its own path, and that of an executor, which is
+        ``.../frameworks/F/executors/E/runs/C``, as ``runs/latest`` too, there and below ``/frameworks``.
+        """
+        self.attach(directory, directory)
+        steps = directory.split('/')
+        if len(steps) > 6 and (steps[-6], steps[-4], steps[-2]) == ('frameworks', 'executors', 'runs'):
+            self.attach(directory, '/'.join(steps[:-1] + ['latest']))
+            self.attach(directory, '/'.join([''] + steps[-6:-1] + ['latest']))
 
     def detach(self, name):
         """Serve it no longer; harmless if it was not."""
@@ -129,7 +145,7 @@ class Files(object):
             if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
                 return os.open(os.devnull, os.O_RDONLY), root, shown       # as such it has no entries and no bytes
             # O_NONBLOCK and O_NOFOLLOW: it may have become something else since.
-            number = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | _CLOEXEC)
+            number = close_on_exec(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY))
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 raise LookupError('%s is missing' % _to_text(shown))
@@ -162,9 +178,6 @@ class Files(object):
         return name
 
 
-_CLOEXEC = getattr(os, 'O_CLOEXEC', 0)      # 2.7 has no name for it: such a descriptor is open for moments only
-
-
 def _to_bytes(path):
     return path if isinstance(path, bytes) else path.encode('utf-8', 'surrogateescape')
 
@@ -186,17 +199,14 @@ def _descriptor_path(number):
 
 
 def _place(number):
-    """Where an open file is, as the system knows it; only on Linux."""
-    return os.readlink(_descriptor_path(number)) if _DESCRIPTORS is not None else _place_elsewhere(number)
-
-
-def _place_elsewhere(number):
-    import fcntl                        # macOS: F_GETPATH
-    return fcntl.fcntl(number, 50, b'\0' * 1024).rstrip(b'\0')
+    """Where an open file is, as the system knows it, whatever its path was when it was looked up."""
+    if _DESCRIPTORS is not None:
+        return os.readlink(_descriptor_path(number))
+    return fcntl.fcntl(number, F_GETPATH, b'\0' * 1024).rstrip(b'\0')
 
 
 def _leads_within(number, place, root):
-    """Whether what was opened lies in `root`, whatever its path was when it was looked up."""
+    """Whether what was opened is what was looked up, and lies in `root`."""
     found = _place(number)
     return found == place and _is_within(found, root)
 

@@ -267,7 +267,8 @@ def test_a_gz_is_unpacked(tmpdir, sandbox, untouched):
 
 def test_a_zip_is_unpacked(tmpdir, sandbox, untouched):
     get(sandbox, make_zip(tmpdir.join('x.zip'), [
-        ('d/', b'', stat.S_IFDIR | 0o755), ('d/f', b'hello', stat.S_IFREG | 0o4755), ('plain', b'1', stat.S_IFREG | 0o640),
+        ('d/', b'', stat.S_IFDIR | 0o755), ('d/f', b'hello', stat.S_IFREG | 0o4755),
+        ('plain', b'1', stat.S_IFREG | 0o640),
         ('ln', b'd/f', stat.S_IFLNK | 0o777)]))
     assert tree(sandbox) == ['d', 'd/f', 'ln', 'plain', 'x.zip']
     assert sandbox.join('d', 'f').stat().mode & 0o7777 == 0o755

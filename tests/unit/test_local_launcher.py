@@ -178,7 +178,8 @@ def test_output_goes_to_a_plain_file_only(harness, tmpdir, trap):
     outside = tmpdir.join('work', 'outside')
     outside.write('kept', ensure=True)
     assert harness.run('one', trap, stdout=None) == 0
-    assert harness.run('two', 'echo overwritten', directory=harness.sandbox('one')).startswith("Failed to open 'stdout'")
+    told = harness.run('two', 'echo overwritten', directory=harness.sandbox('one'))
+    assert told.startswith("Failed to open 'stdout': ")
     assert outside.read() == 'kept'
 
 
@@ -423,7 +424,8 @@ def test_an_http_probe_gives_the_status_and_follows_redirects(harness):
         check = {'type': 'HTTP', 'port': port, 'path': '/a'}
         assert harness.probe(check) == {'status_code': 503}
         assert harness.probe(check) == {'status_code': 200}
-        assert harness.probe(check) == {'error': 'Failed to connect to 127.0.0.1 port %d: it does not speak HTTP' % port}
+        assert harness.probe(check) == {
+            'error': 'Failed to connect to 127.0.0.1 port %d: it does not speak HTTP' % port}
     finally:
         thread.join()
         server.close()

@@ -187,8 +187,10 @@ class Containers(object):
         own = None if executor is None else executor.info.get('command', {}).get('user')
         if self._agent.options.switch_user and own and not command.get('user'):
             spec['user'] = own
-        if container.kind == 'debug':
-            spec['io'] = spec['io'] or 'pipes'
+        if 'tty_info' in wanted.get('container', {}):       # which may be empty
+            spec['io'] = 'tty'
+        elif container.kind == 'debug':
+            spec['io'] = 'pipes'
         return spec
 
     # ---- to end

@@ -214,7 +214,7 @@ def _usual(name, value):
     digits = _BLANKS.sub('', value.partition('=')[0])
     wrong = _NOT_BASE64.search(digits)
     if wrong:
-        character = wrong.group() if wrong.group() < '\x80' else u'\ufffd'
+        character = wrong.group() if wrong.group() < u'\x80' else u'\ufffd'
         raise ConvertError(u"Failed to base64 decode bytes field '%s': Invalid character '%s'" % (name, character))
     if len(digits) % 4 == 1:
         digits = digits[:-1]

@@ -123,20 +123,16 @@ class _Server(object):
 
     def take(self, exchange, body):
         """Answer a request, now or later; `body` is None if it comes in pieces, to :meth:`read_on`."""
-        head = exchange.head
-        try:
-            reply = self._reply(exchange, head, body)
-        except Exception:           # a fault of ours: the client and the log are told, the others go on being served
-            logger.exception('the embedded server failed at %s %s', head.method, head.target)
-            reply = refuse(500, 'Internal error')
+        reply = self._guarded(exchange.head, self._reply, exchange, exchange.head, body)
         if reply is not None:
             self._give(exchange, reply)
         self._node.settle()
 
     def read_on(self, exchange, data):
         """More of a streamed body, None at its end."""
-        reply = exchange.reader.feed(data)
+        reply = self._guarded(exchange.head, exchange.reader.feed, data)
         if reply is not None:
+            exchange.reader.close()
             exchange.reader = None
             self._give(exchange, reply)
         self._node.settle()
@@ -154,6 +150,13 @@ class _Server(object):
             self._node.settle()
 
     # ---- the way of a request
+
+    def _guarded(self, head, function, *args):
+        try:
+            return function(*args)
+        except Exception:           # a fault of ours: the client and the log are told, the others go on being served
+            logger.exception('the embedded server failed at %s %s', head.method, head.target)
+            return refuse(500, 'Internal error')
 
     def _reply(self, exchange, head, body):
         """The Reply to a request; None if it comes later."""

@@ -300,3 +300,12 @@ def test_input_above_the_ceiling_of_a_record_is_refused():
         answer = agent.ask(attach_head() + chunk(BEGIN) + chunk(INPUT * 100) + chunk(b'1001\nx') + b'0\r\n\r\n')
         assert answer.startswith(b'HTTP/1.1 500')
         assert [method for method, _ in agent.model.calls].count('attach_data') == 100
+
+
+def test_fault_of_ours_in_the_midst_of_an_input_is_500(agent):
+    def fail(*_args):
+        raise KeyError('planned')
+
+    agent.model.attach_data = fail
+    assert attach(agent, BEGIN, INPUT, INPUT).startswith(b'HTTP/1.1 500')
+    assert agent.model.calls == [('attach_end', ('p.c',))]

@@ -366,6 +366,8 @@ def _flags():
 
 
 def _boot():
+    """What the keeper's Python executes, in ASCII, whatever the locale makes of other letters."""
     local = os.path.dirname(os.path.abspath(__file__))
-    return BOOT % {'path': [os.path.abspath(path) for path in sys.path], 'package': os.path.dirname(local),
+    text = BOOT % {'path': [os.path.abspath(path) for path in sys.path], 'package': os.path.dirname(local),
                    'local': local, 'pid': os.getpid()}
+    return text.encode('ascii', 'backslashreplace').decode('ascii')

@@ -498,6 +498,18 @@ def test_the_keeper_does_not_heed_the_signals_of_the_terminal(harness):
     assert os.getsid(keeper) == keeper
 
 
+def test_paths_need_not_be_ascii(tmpdir, monkeypatch):
+    name = u'n\xe4m \u4e2d'
+    folder = os.path.join(str(tmpdir), name.encode('utf-8') if str is bytes else name)
+    monkeypatch.setattr(sys, 'path', sys.path + [folder])
+    harness = Harness(folder)
+    try:
+        assert harness.run('one', 'echo hi') == 0
+        assert harness.read('one') == b'hi\n'
+    finally:
+        harness.close()
+
+
 def test_the_keeper_keeps_no_descriptor(harness):
     def descriptors():
         return len(os.listdir('/proc/%d/fd' % harness.launcher._keeper.pid))

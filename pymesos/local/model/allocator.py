@@ -130,6 +130,8 @@ class Allocator(object):
         #: How many changes to frameworks there have been that may let offers through.
         self._changes = 0
         self._limits = Limits()
+        #: How often :meth:`allocate` was called.
+        self.runs = 0
 
     # Frameworks.
 
@@ -288,6 +290,10 @@ class Allocator(object):
         """Resources of an agent that nobody holds, allocated to nobody."""
         return self._pools[agent_id].available()
 
+    def shares(self):
+        """{role: its share, weighted} of the roles that are anybody's."""
+        return self._roles.shares()
+
     # Inverse offers.
 
     def refuse_inverse(self, framework_id, agent_id, filters):
@@ -297,10 +303,15 @@ class Allocator(object):
             client.inverse_filters[agent_id] = self._world.monotonic() + max(
                 seconds, self._options.allocation_interval)
 
+    def forget_inverse(self, agent_id):
+        """Forget that frameworks did not want to be asked to leave an agent: it is to be maintained at another time."""
+        for client in self._clients.values():
+            client.inverse_filters.pop(agent_id, None)
+
     def may_ask_to_leave(self, framework_id, agent_id):
-        """Whether a framework is active and no filter keeps an inverse offer for the agent from it."""
+        """Whether a framework is active, has not suppressed all its roles, and no filter keeps an inverse offer off."""
         client = self._clients.get(framework_id)
-        return (client is not None and client.is_active
+        return (client is not None and client.is_active and bool(client.roles - client.suppressed)
                 and client.inverse_filters.get(agent_id, 0) <= self._world.monotonic())
 
     def holders(self, agent_id):
@@ -316,6 +327,7 @@ class Allocator(object):
         Returns [(framework id, [(agent id, role, Resources allocated to the role), ...]), ...]; what is in there is
         held from now on.
         """
+        self.runs += 1
         chosen = self._pools if agent_ids is None else agent_ids
         pools = [self._pools[agent_id] for agent_id in sorted(chosen) if agent_id in self._pools]
         pools = [pool for pool in pools if pool.is_active and not pool.is_empty()]

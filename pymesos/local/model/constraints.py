@@ -5,32 +5,34 @@ import re
 
 __all__ = ['Constraints', 'regex_error']
 
-#: What RE2 has not: look-around, back-references, conditions, comments, possessive and atomic groups.
-_NOT_RE2 = re.compile(r'\\[1-9]|\(\?[=!<#(>&PR]|\(\?P[=>]|[*+?}]\+|\\[gkGZ]')
-_NAMED = re.compile(r'\(\?P<[A-Za-z0-9_]+>')
 #: A part that is repeated without end and itself has such a repetition: what makes `re` take for ever, RE2 never.
 _NESTED = re.compile(r'\([^()]*([*+]|\{\d*,\})[^()]*\)([*+]|\{\d*,\})')
-#: Longest expression and longest text that are tried; Mesos limits the size of RE2's program instead.
-MAX_REGEX = 256
+#: The longest text that is matched; RE2's time is linear, that of `re` need not be.
 MAX_TEXT = 4096
+
+#: Classes that RE2 knows by name within brackets.
+_CLASSES = (('alnum', 'A-Za-z0-9'), ('alpha', 'A-Za-z'), ('digit', '0-9'), ('lower', 'a-z'), ('upper', 'A-Z'),
+            ('word', 'A-Za-z0-9_'), ('xdigit', '0-9A-Fa-f'), ('space', r'\t\n\v\f\r '), ('blank', r'\t '))
 
 _PSEUDO = ('HOSTNAME', 'REGION', 'ZONE')
 
 
 def regex_error(regex):
-    """Why a regular expression cannot be used (text), or None."""
-    if len(regex) > MAX_REGEX:
-        return 'pattern too large - compile failed'
-    plain = _NAMED.sub('(?:', regex)
-    if _NOT_RE2.search(plain):
-        return 'invalid perl operator: %s' % _NOT_RE2.search(plain).group()
-    if _NESTED.search(plain):
-        return 'nested repetition operators are not supported here'
+    """Why an expression that RE2 takes cannot be used here (text), or None."""
+    if _NESTED.search(regex):
+        return "invalid nested repetition operator: %s" % _NESTED.search(regex).group()
     try:
-        re.compile(regex)
-    except (re.error, OverflowError, RuntimeError, MemoryError) as error:
+        re.compile(_translated(regex))
+    except (re.error, OverflowError, RuntimeError) as error:
         return str(error)
     return None
+
+
+def _translated(regex):
+    """An expression of RE2 as `re` has it, where there is a difference that can be bridged."""
+    for name, members in _CLASSES:
+        regex = regex.replace('[:%s:]' % name, members)
+    return regex.replace('\\z', '\\Z')
 
 
 class Constraints(object):
@@ -88,7 +90,7 @@ def _differs(predicate):
 
 
 def _matching(predicate):
-    compiled = re.compile(r'(?:%s)\Z' % predicate.get('regex', ''))
+    compiled = re.compile(r'(?:%s)\Z' % _translated(predicate.get('regex', '')))
     return lambda text: len(text) <= MAX_TEXT and compiled.match(text) is not None
 
 

@@ -3,7 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 from collections import namedtuple
 
-from ...errors import UsageError
 from ...resources import Resources
 from .amounts import unallocate
 
@@ -59,17 +58,8 @@ def _is_shared(item):
 
 
 def _without(resources, less):
-    """`resources` without `less`, whatever of that is there."""
-    try:
-        return resources - less
-    except UsageError:
-        for item in less.to_list():
-            if resources.contains([item]):
-                resources = resources - [item]
-            elif item['type'] == 'SCALAR':
-                kept = [have for have in resources.to_list() if dict(have, scalar=None) != dict(item, scalar=None)]
-                resources = Resources(kept)
-        return resources
+    """`resources` without `less`, as much of that as is there."""
+    return resources._without(less)[0]
 
 
 class Pool(object):

@@ -206,6 +206,11 @@ class RoleSorter(object):
             self._version, self._is_dirty = self._totals.version, False
         return self._names
 
+    def shares(self):
+        """{role: share} of the clients."""
+        self.sort()
+        return dict((role, self._nodes[role].share) for role in self._names)
+
     def _node(self, role):
         node, path = self._root, ''
         for part in role.split('/'):

@@ -19,8 +19,16 @@ from .schema import load
 __all__ = ['ConvertError', 'parse', 'read']
 
 
+@six.python_2_unicode_compatible
 class ConvertError(ValueError):
-    """What was sent is not such a message; the text says what Mesos would say."""
+    """What was sent is not such a message; `text` is what Mesos says, and so is str(), on Python 2 as UTF-8."""
+
+    def __init__(self, text):
+        super(ConvertError, self).__init__(text)
+        self.text = text
+
+    def __str__(self):
+        return self.text
 
 
 def read(kind, value):
@@ -54,13 +62,13 @@ def parse(kind, data):
     try:
         value = _loads(data)
     except strictjson.JsonError as error:
-        raise ConvertError('Failed to parse body into JSON: %s' % error)
+        raise ConvertError('Failed to parse body into JSON: ' + error.text)
     try:
         return read(kind, value)
     except ConvertError as error:
         if kind == 'agent.Call':
             raise               # the agent's operator API names the reason alone
-        raise ConvertError('Failed to convert JSON into Call protobuf: %s' % error)
+        raise ConvertError('Failed to convert JSON into Call protobuf: ' + error.text)
 
 
 # Reading JSON.
@@ -93,7 +101,9 @@ def _loads(data):
         text = data.decode('utf-8', 'replace')
     if not _is_suspicious(data):
         try:
-            return _DECODER.decode(text)
+            value = _DECODER.decode(text)
+            if isinstance(value, dict):
+                return value
         except (ValueError, RuntimeError):      # RuntimeError: too deep
             pass
     return strictjson.parse(text)
@@ -191,7 +201,7 @@ def _parsed(name, text, word, types):
             raise strictjson.JsonError('Unexpected JSON type parsed')
         return value
     except strictjson.JsonError as error:
-        raise ConvertError("Failed to parse '%s' as a JSON %s for field '%s': %s" % (text, word, name, error))
+        raise ConvertError("Failed to parse '%s' as a JSON %s for field '%s': %s" % (text, word, name, error.text))
 
 
 _BASE64 = re.compile(r'[A-Za-z0-9+/]*(?:[AQgw]==|[AEIMQUYcgkosw048]=)?\Z')

@@ -23,11 +23,19 @@ _HEX = re.compile(r'[0-9a-fA-F]{0,4}')
 _CONTROL = re.compile(u'[\x00-\x1f]')
 _ESCAPES = {'"': u'"', '\\': u'\\', '/': u'/', 'b': u'\b', 'f': u'\f', 'n': u'\n', 'r': u'\r', 't': u'\t'}
 _WORDS = {'n': ('null', None), 't': ('true', True), 'f': ('false', False)}
-_SPACE = u' \t\n\v\f\r'
+_SPACE = u' \t\n\r'
 
 
+@six.python_2_unicode_compatible
 class JsonError(ValueError):
-    """Not JSON; the text is that of Mesos."""
+    """Not JSON; `text` is what Mesos says, and so is str(), on Python 2 as UTF-8."""
+
+    def __init__(self, text):
+        super(JsonError, self).__init__(text)
+        self.text = text
+
+    def __str__(self):
+        return self.text
 
 
 class _Stop(Exception):

@@ -2,10 +2,10 @@
 from __future__ import absolute_import, division, print_function
 
 from . import texts
-from .constraints import regex_error
+from .regexes import complaint
 from .validation_common import first, id_, role
 
-__all__ = ['framework', 'framework_change', 'framework_update']
+__all__ = ['framework', 'framework_change']
 
 REMOVED = 'Framework has been removed'
 
@@ -31,23 +31,11 @@ def framework(info, suppressed=(), constraints=None, allowed_roles=None, root_su
 def framework_change(old, new, is_update=False):
     """A SUBSCRIBE with the id of a framework that is known by the FrameworkInfo `old`; the text of the ERROR event.
 
-    With `is_update` for an UPDATE_FRAMEWORK, in which more may not change; :func:`framework_update` does all of it.
+    With `is_update` for an UPDATE_FRAMEWORK, in which more may not change.
     """
     if old.get('principal') != new.get('principal'):
         return "Changing framework's principal is not allowed."
     return _fixed(old, new) if is_update else None
-
-
-def framework_update(old, new, suppressed=(), constraints=None, allowed_roles=None, root_submissions=True):
-    """An UPDATE_FRAMEWORK; the text of the 400."""
-    error = _supplied(new, suppressed, allowed_roles, root_submissions) or _failover_timeout(new)
-    if error is not None:
-        return 'Supplied FrameworkInfo is not valid: ' + error
-    error = framework_change(old, new, is_update=True)
-    if error is not None:
-        return 'FrameworkInfo update is not valid: ' + error
-    error = _constraints(constraints)
-    return None if error is None else "'UpdateFramework.offer_constraints' are not valid: " + error
 
 
 def _fixed(old, new):
@@ -178,10 +166,5 @@ def _constraint(constraint):
         return 'Unknown predicate type'
     for value in predicate.values():
         if 'regex' in value:
-            return _regex(value['regex'])
+            return complaint(value['regex'])
     return None
-
-
-def _regex(regex):
-    error = regex_error(regex)
-    return None if error is None else "Failed to construct regex from pattern '%s': %s" % (regex, error)

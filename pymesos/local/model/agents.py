@@ -13,7 +13,7 @@ from .state import Agent, Task
 
 __all__ = ['check_drained', 'deactivate', 'drain', 'mark_gone', 'on_disconnected', 'on_ping_due', 'on_pong',
            'on_recovery_timeout', 'on_register', 'on_reregister', 'on_reregister_timeout', 'on_unregister',
-           'reactivate', 'welcome_back']
+           'reactivate', 'shut_down', 'welcome_back']
 
 _REMOVED = 'REASON_AGENT_REMOVED'
 
@@ -353,9 +353,16 @@ def on_unregister(master, agent):
     _remove(master, agent, 'the agent unregistered', 'unregistered')
 
 
-def _remove(master, agent, why, counted):
+def shut_down(master, agent, why):
+    """An agent's machine is taken down: its tasks are lost, it is to end."""
+    _refuse(master, agent.pid, why)
+    _remove(master, agent, why)
+
+
+def _remove(master, agent, why, counted=None):
     master.counts['slave_removals'] += 1
-    master.counts['slave_removals/reason_' + counted] += 1
+    if counted is not None:
+        master.counts['slave_removals/reason_' + counted] += 1
     operations.give_up(master, agent)
     _give_up(master, agent, lambda _: ('TASK_LOST', _REMOVED), 'Agent %s removed: %s' % (agent.hostname, why))
     master.publisher.agent_removed(agent.id)

@@ -29,12 +29,13 @@ def subscribe(master, body, principal):
     framework_id = (info.get('id') or {}).get('value')
     if not framework_id:
         framework_id = '%s-%04d' % (master.id, master.count('framework'))
-        info = _with_id(info, framework_id)
+        _add(master, _with_id(info, framework_id), suppressed, constraints, stream)
+        return reply
     framework = master.frameworks.get(framework_id)
     if framework is None:
-        _add(master, Framework(framework_id, info, master.world.time()), suppressed, constraints, stream)
-    else:
-        _fail_over(master, framework, info, suppressed, constraints, stream)
+        # It subscribed with an earlier master, and its agents have not come yet.
+        framework = recover(master, info)
+    _fail_over(master, framework, info, suppressed, constraints, stream)
     return reply
 
 
@@ -88,7 +89,8 @@ def beat(master, stream):
         master.effects.append(Timer(('heartbeat', stream), master.options.heartbeat_interval))
 
 
-def _add(master, framework, suppressed, constraints, stream):
+def _add(master, info, suppressed, constraints, stream):
+    framework = Framework(info['id']['value'], info, master.world.time())
     framework.suppressed, framework.constraints = set(suppressed), constraints
     framework.reregistered_time = framework.registered_time
     framework.is_active = True
@@ -100,11 +102,12 @@ def _add(master, framework, suppressed, constraints, stream):
 
 
 def recover(master, info):
-    """A framework of which an agent tells: it has yet to subscribe with this master."""
+    """A framework that an earlier master had, of which an agent tells: it has yet to subscribe with this one."""
     framework = Framework(info['id']['value'], info, master.world.time())
     framework.is_recovered = True
     master.frameworks[framework.id] = framework
     master.allocator.add_framework(framework)
+    master.publisher.framework_added(framework)
     return framework
 
 

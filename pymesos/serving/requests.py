@@ -23,6 +23,7 @@ REMEMBERED_HEAD_BYTES = 2048
 
 _BLANK_LINE = re.compile(br'\n\r?\n')
 _HOST = re.compile(br'\n[Hh][Oo][Ss][Tt][ \t]*:')
+_METHOD = re.compile(br'[A-Za-z-]{1,20}(?: |\Z)')
 _LINE_END = re.compile(br'\r?\n')
 
 
@@ -135,7 +136,7 @@ class RequestParser(object):
         searched = max(0, len(begun) - 2)
         begun += data
         if _BLANK_LINE.search(begun, searched) is None:
-            _check_size(len(begun), begun)
+            _check_begun(begun)
             return b''
         self._begun = bytearray()
         return bytes(begun)
@@ -146,7 +147,7 @@ class RequestParser(object):
         blank = _BLANK_LINE.search(data, position)
         if blank is None:
             self._begun += data[position:]
-            _check_size(len(self._begun), self._begun)
+            _check_begun(self._begun)
             return len(data)
         end = blank.end()
         raw = data[position:end]
@@ -160,7 +161,7 @@ class RequestParser(object):
         return end
 
     def _read_head(self, raw):
-        _check_size(len(raw), raw)
+        _check_begun(raw)
         head = _parse_head(raw)
         self._memory.keep(head)
         return head
@@ -227,8 +228,11 @@ class RequestParser(object):
                             % (size, self._max_body))
 
 
-def _check_size(size, begun):
-    if size > MAX_HEAD:
+def _check_begun(begun):
+    # Who speaks another protocol may wait for us to speak, and not send a blank line before.
+    if begun and not _METHOD.match(begun):
+        raise HttpError('cannot read HTTP: no method at the beginning of %s' % excerpt(bytes(begun)))
+    if len(begun) > MAX_HEAD:
         raise HttpError('cannot read HTTP: the head of a request has more than the %d bytes that are allowed: %s'
                         % (MAX_HEAD, excerpt(bytes(begun))))
 

@@ -33,7 +33,8 @@ GOOD = [
 ]
 
 BAD = [
-    b'hello\r\n\r\n', b'\x16\x03\x01\x02\x00\x01\x00\n\n', b'GET /\r\n\r\n',
+    b'hello\r\n\r\n', b'\x16\x03\x01\x02\x00', b'SSH-2.0-client', b'{"type"', b'x' * 21,
+    b'GET /\r\n\r\n',
     b'GET / HTTP/1.1\r\nHost x\r\n\r\n', b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n',
     b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n', b'POST / HTTP/1.1\r\nHost: x\r\n'
     b'Transfer-Encoding: gzip\r\n\r\n', b'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',

@@ -407,6 +407,10 @@ class AgentModel(object):
         """A container that was launched with `io` has written `data` (bytes) to 'stdout' or 'stderr'."""
         self.tree.on_output(container, name, data)
 
+    def on_fed(self, container, size):
+        """A container has taken `size` bytes of what :class:`~.effects.Feed` gave it, or never will."""
+        self.nested.on_fed(container, size)
+
     def on_probe(self, key, result):
         """The result of a :class:`~.effects.Probe`."""
         container = self.tree.get(key[1])

@@ -43,8 +43,8 @@ class AgentViews(object):
             return Reply(200)
         if kind in ('ADD_RESOURCE_PROVIDER_CONFIG', 'UPDATE_RESOURCE_PROVIDER_CONFIG'):
             info = call[kind.lower()]['info']
-            return refuse(400, "Failed to validate resource provider config with type '%s' and name '%s': Unknown local "
-                               "resource provider type '%s'" % (info['type'], info['name'], info['type']))
+            return refuse(400, "Failed to validate resource provider config with type '%s' and name '%s': Unknown "
+                               "local resource provider type '%s'" % (info['type'], info['name'], info['type']))
         if kind == 'REMOVE_RESOURCE_PROVIDER_CONFIG':
             return refuse(500, 'Missing required flag --resource_provider_config_dir')
         return None

@@ -29,6 +29,16 @@ def test_an_offer_has_the_fields_of_mesos_in_its_order(bench):
         'resources': [scalar('cpus', 4, role='*'), scalar('mem', 4096, role='*')], 'attributes': attributes}]
 
 
+def test_resources_are_offered_in_the_order_of_mesos(bench):
+    ports = {'name': 'ports', 'type': 'RANGES', 'ranges': {'range': [{'begin': 31000, 'end': 31999}]}}
+    static = [{'type': 'STATIC', 'role': 'eng'}]
+    bench.agent(given=[scalar('cpus', 4), scalar('mem', 4096), scalar('disk', 100), ports,
+                       scalar('mem', 100, reservations=static)])
+    framework = bench.framework(framework_info(roles=['eng'], capabilities=['MULTI_ROLE', 'RESERVATION_REFINEMENT']))
+    assert [(item['name'], 'reservations' in item) for item in framework.last_offer()['resources']] == [
+        ('ports', False), ('mem', True), ('cpus', False), ('mem', False), ('disk', False)]
+
+
 def test_an_offer_tells_of_the_domain_of_the_agent(bench):
     domain = {'fault_domain': {'region': {'name': 'r'}, 'zone': {'name': 'z'}}}
     bench.agent(domain=domain)

@@ -5,8 +5,8 @@ from collections import namedtuple
 
 from ...resources import Resources
 
-__all__ = ['Conversion', 'adopted', 'allocate', 'conversions', 'converted', 'quantities', 'refined', 'to_offer_format',
-           'unallocate']
+__all__ = ['Conversion', 'adopted', 'allocate', 'conversions', 'converted', 'in_offer_order', 'quantities', 'refined',
+           'to_offer_format', 'unallocate']
 
 
 # Allocation.
@@ -39,6 +39,15 @@ def quantities(resources):
             amount = len(amount)
         found[kind.name] = found.get(kind.name, 0) + amount * copies
     return found
+
+
+def in_offer_order(resources):
+    """The same Resources, in the order in which Mesos offers them: the scalars that nobody has reserved come last."""
+    last = [kind for kind in resources._amounts if kind.type == 'SCALAR' and not kind.reservations]
+    made = Resources(resources)
+    for kind in last:
+        made._amounts[kind] = made._amounts.pop(kind)
+    return made
 
 
 # Formats.

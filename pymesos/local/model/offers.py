@@ -4,7 +4,7 @@ PROTOCOL 2.1, 5.2, 8.2. Functions on a :class:`~.master.MasterModel`.
 """
 from __future__ import absolute_import, division, print_function
 
-from .amounts import to_offer_format
+from .amounts import in_offer_order, to_offer_format
 from .effects import Cancel, Timer
 from .state import Offer
 
@@ -25,7 +25,7 @@ def allocate(master, agent_ids=None):
 
 
 def _make(master, framework, agent, role, resources):
-    offer = Offer(master.new_offer_id(), framework.id, agent.id, role, resources)
+    offer = Offer(master.new_offer_id(), framework.id, agent.id, role, in_offer_order(resources))
     master.offers[offer.id] = framework.offers[offer.id] = agent.offers[offer.id] = offer
     if master.options.offer_timeout is not None:
         master.effects.append(Timer(('offer', offer.id), master.options.offer_timeout))

@@ -1,7 +1,7 @@
 """What the allocator knows of one agent: what it has, who holds what of it, and what of the rest may be offered."""
 from __future__ import absolute_import, division, print_function
 
-from collections import namedtuple
+from collections import OrderedDict, namedtuple
 
 from ...resources import Resources
 from .amounts import unallocate
@@ -38,12 +38,13 @@ def by_role(resources):
 
 
 def _grouped(resources, key):
-    groups = {}
+    groups = OrderedDict()
     for item in resources.to_list():
         groups.setdefault(key(item), []).append(item)
     if len(groups) == 1:
         return {next(iter(groups)): resources}
-    return dict((name, Resources(items)) for name, items in groups.items())
+    # The order is that of the offers.
+    return OrderedDict((name, Resources(items)) for name, items in groups.items())
 
 
 def _sort(item):

@@ -227,6 +227,7 @@ class _Deal(object):
 
 def _changes(before, after):
     """(what of `before` is not in `after`, what of `after` was not in `before`)."""
+    # What `-` and `contains` of Resources are made of: both halves at once, and neither an error.
     return before._without(after)
 
 

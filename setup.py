@@ -77,6 +77,7 @@ setup(
     extras_require={'speed': SPEED, 'zookeeper': ZOOKEEPER, 'test': TEST},
     # What 'universal' did before setuptools deprecated the word.
     options={'bdist_wheel': {'python_tag': 'py2.py3'}},
+    entry_points={'console_scripts': ['pymesos = pymesos.cli:main']},
     keywords='mesos framework scheduler executor cluster',
     classifiers=[
         'Development Status :: 5 - Production/Stable',

@@ -10,7 +10,7 @@ import six
 from .errors import InvalidAddress, UsageError, excerpt
 from .utils import hide_secret, parse_address
 
-__all__ = ['Detector', 'FixedDetector', 'ZooKeeperDetector', 'detect']
+__all__ = ['Detector', 'FixedDetector', 'LocalDetector', 'ZooKeeperDetector', 'detect']
 
 #: Where ZooKeeper listens if an address names no port.
 ZOOKEEPER_PORT = 2181
@@ -22,7 +22,7 @@ FILE_LIMIT = 65536
 GRACE = 0.05
 
 FORMS = ('expected host:port, https://host:port, several of these with commas between them, '
-         'zk://host:port,.../path or file:///path')
+         'zk://host:port,.../path, file:///path or local')
 
 _ZOOKEEPER = ('zk://', 'zoo://')
 
@@ -38,6 +38,8 @@ def detect(master_uri, listener, scheme='http'):
     - several of these with commas between them, to be tried in their order
     - ``zk://[user:password@]host:port,.../path`` (2181 if left out), or ``zoo://``: ZooKeeper names the leader. With
       a user, digest authentication is used; the last ``@`` ends the password
+    - ``local``: the embedded cluster that this process shares, started if nobody uses it yet
+      (:func:`pymesos.local.shared.acquire`)
     - ``file:///path``: the file holds, with space around it, one of the forms above. It is read here, once
 
     `listener` is called with a tuple of :class:`pymesos.utils.Address` in the order to try, () if nobody leads or it
@@ -47,7 +49,7 @@ def detect(master_uri, listener, scheme='http'):
     `scheme` (``'http'`` or ``'https'``) is used where the address names none; ZooKeeper never names one.
 
     Connects to nothing. Raises :class:`InvalidAddress` for what is none of these and for a file that cannot be read,
-    and :class:`UsageError` for ``local`` and where ZooKeeper is wanted and kazoo is missing.
+    and :class:`UsageError` where ZooKeeper is wanted and kazoo is missing.
     """
     if scheme not in ('http', 'https'):
         raise UsageError("the scheme is 'http' or 'https', not %r" % (scheme,))
@@ -57,7 +59,7 @@ def detect(master_uri, listener, scheme='http'):
     if uri.startswith('file://'):
         uri = _read_file(uri)
     if uri == 'local':
-        raise UsageError("cannot use the master 'local': the embedded cluster is not part of this version")
+        return LocalDetector(listener)
     if uri.startswith(_ZOOKEEPER):
         return ZooKeeperDetector(uri, listener, scheme)
     return FixedDetector(uri, listener, scheme)
@@ -78,6 +80,12 @@ class Detector(object):
 
     def __repr__(self):
         return '<%s %s>' % (type(self).__name__, self._name)
+
+    def prepare(self):
+        """Do what :meth:`start` would have to do and what may fail or take a while; before it, once if at all.
+
+        Raises :class:`OSError` and :class:`pymesos.errors.UsageError` if the embedded cluster cannot be started.
+        """
 
     def start(self):
         """Begin to tell; returns at once. Does nothing after :meth:`stop`, or the second time."""
@@ -137,6 +145,33 @@ class FixedDetector(Detector):
 
     def _begin(self):
         self._announce(self._addresses)
+
+
+class LocalDetector(Detector):
+    """Tells the master of the embedded cluster, which lives as long as somebody who said ``local`` is not stopped."""
+
+    def __init__(self, listener):
+        super(LocalDetector, self).__init__('local', listener)
+        self._cluster = None
+
+    def prepare(self):
+        if self._cluster is None and not self._is_stopped:
+            # Here and not above: most programs never use it.
+            from .local import shared
+            self._cluster = shared.acquire()
+            if self._is_stopped:
+                self._end()
+
+    def _begin(self):
+        self.prepare()
+        if self._cluster is not None:
+            self._announce((parse_address(self._cluster.master, scheme='http'),))
+
+    def _end(self):
+        cluster, self._cluster = self._cluster, None
+        if cluster is not None:
+            from .local import shared
+            shared.release(cluster)
 
 
 class ZooKeeperDetector(Detector):

@@ -303,11 +303,16 @@ class Process(object):
         # First what may fail, so that nothing is left of it.
         settings = self._settings()
         detector = _Nobody() if self.master_uri is None else detect(self.master_uri, self._lead, self._scheme)
-        life = Life(self._thread_name, settings, self._max_queued, self, self._raised, previous)
-        self._stream_id = None
-        self._life = life
-        _remember(self)
-        life.start(detector)
+        detector.prepare()
+        try:
+            life = Life(self._thread_name, settings, self._max_queued, self, self._raised, previous)
+            self._stream_id = None
+            self._life = life
+            _remember(self)
+            life.start(detector)
+        except BaseException:
+            detector.stop()
+            raise
 
     def _lead(self, candidates):
         engine = self._life and self._life.engine
@@ -413,6 +418,9 @@ class Process(object):
 
 class _Nobody(object):
     """The detector of a driver that is told later where to go."""
+
+    def prepare(self):
+        """Nothing to get ready."""
 
     def start(self):
         """Nothing to look for."""

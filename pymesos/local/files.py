@@ -44,19 +44,20 @@ class Files(object):
 
     def attach(self, path, name):
         """Serve a folder or file, which may still be missing, under the virtual path `name`, now and below."""
-        folder, last = os.path.split(os.path.abspath(_to_bytes(path)))
-        # The folder above is ours; the last step must not become a link, or all behind it would be served.
-        self._attached[_to_bytes(name).rstrip(b'/')] = os.path.join(os.path.realpath(folder), last)
+        self._attached[_to_bytes(name).rstrip(b'/')] = _target(path)
 
     def attach_sandbox(self, directory):
         """Serve a sandbox as Mesos' agent does: under its own path, and that of an executor, which is
         ``.../frameworks/F/executors/E/runs/C``, as ``runs/latest`` too, there and below ``/frameworks``.
         """
-        self.attach(directory, directory)
-        steps = directory.split('/')
-        if len(steps) > 6 and (steps[-6], steps[-4], steps[-2]) == ('frameworks', 'executors', 'runs'):
-            self.attach(directory, '/'.join(steps[:-1] + ['latest']))
-            self.attach(directory, '/'.join([''] + steps[-6:-1] + ['latest']))
+        for name in _names_of(directory):
+            self.attach(directory, name)
+
+    def detach_sandbox(self, directory):
+        """Serve a sandbox no longer; ``runs/latest`` stays if it is another one by now."""
+        for name in _names_of(directory):
+            if self._attached.get(_to_bytes(name)) == _target(directory):
+                self.detach(name)
 
     def detach(self, name):
         """Serve it no longer; harmless if it was not."""
@@ -176,6 +177,22 @@ class Files(object):
                 name = '%d' % number
             self._names[kind, number] = name
         return name
+
+
+def _target(path):
+    """What is opened for a path that is served."""
+    folder, last = os.path.split(os.path.abspath(_to_bytes(path)))
+    # The folder above is ours; the last step must not become a link, or all behind it would be served.
+    return os.path.join(os.path.realpath(folder), last)
+
+
+def _names_of(directory):
+    """The paths under which a sandbox is served."""
+    names = [directory]
+    steps = directory.split('/')
+    if len(steps) > 6 and (steps[-6], steps[-4], steps[-2]) == ('frameworks', 'executors', 'runs'):
+        names += ['/'.join(steps[:-1] + ['latest']), '/'.join([''] + steps[-6:-1] + ['latest'])]
+    return names
 
 
 def _to_bytes(path):

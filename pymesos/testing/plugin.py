@@ -6,12 +6,33 @@ from __future__ import absolute_import, division, print_function
 
 import pytest
 
+from ..local import LocalCluster
 from .agent import ScriptedAgent
 from .leaks import LeakCheck
 from .master import ScriptedMaster
 from .proxy import FaultProxy
 
-__all__ = ['fault_proxy', 'no_leaks', 'scripted_agent', 'scripted_master']
+__all__ = ['fault_proxy', 'mesos_cluster', 'no_leaks', 'pytest_configure', 'scripted_agent', 'scripted_master']
+
+
+def pytest_configure(config):
+    """Make the marker known to ``--strict-markers`` and ``pytest --markers``."""
+    config.addinivalue_line('markers', 'mesos_cluster(agents=2, ...): what the fixture mesos_cluster gives to '
+                                       'pymesos.local.LocalCluster')
+
+
+@pytest.fixture
+def mesos_cluster(request):
+    """A started :class:`pymesos.local.LocalCluster`, closed behind the test: real executors, no Mesos needed.
+
+    It has one agent with 4 cpus and 4096 MB of mem, unless the test says otherwise:
+    ``@pytest.mark.mesos_cluster(agents=3, resources='cpus:1;mem:512')``.
+    """
+    marker = request.node.get_closest_marker('mesos_cluster')
+    settings = {'resources': 'cpus:4;mem:4096;disk:10000'}
+    settings.update(marker.kwargs if marker is not None else {})
+    with LocalCluster(**settings) as cluster:
+        yield cluster
 
 
 @pytest.fixture

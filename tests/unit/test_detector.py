@@ -94,10 +94,27 @@ def test_a_bad_scheme_is_refused():
     assert str(caught.value) == "the scheme is 'http' or 'https', not 'ftp'"
 
 
-def test_local_is_not_part_of_this_version():
-    with pytest.raises(UsageError) as caught:
-        detect('local', nobody)
-    assert str(caught.value) == "cannot use the master 'local': the embedded cluster is not part of this version"
+def test_local_starts_nothing_until_it_is_prepared_or_started():
+    detector = detect(' local ', nobody)
+    assert repr(detector) == '<LocalDetector local>'
+    detector.stop()
+    detector.prepare()
+    detector.start()
+
+
+def test_local_tells_the_master_of_the_cluster_that_it_shares():
+    told = []
+    first, second = detect('local', told.append), detect('local', told.append, 'https')
+    first.prepare()
+    second.start()
+    first.start()
+    assert len(told) == 2 and told[0] == told[1]
+    assert (told[0][0].scheme, told[0][0].host) == ('http', '127.0.0.1')
+    first.stop()
+    socket.create_connection((told[0][0].host, told[0][0].port), 30).close()
+    second.stop()
+    with pytest.raises(socket.error):
+        socket.create_connection((told[0][0].host, told[0][0].port), 30)
 
 
 def test_repr_names_the_addresses():
@@ -116,9 +133,7 @@ def test_file_holds_one_of_the_other_forms(tmpdir):
     path.write('zk://me:pA55word@h/mesos\n')
     assert repr(detect('file://%s' % path, nobody)) == '<ZooKeeperDetector zk://***@h/mesos>'
     path.write('local')
-    with pytest.raises(UsageError) as caught:
-        detect('file://%s' % path, nobody)
-    assert 'the embedded cluster is not part of this version' in str(caught.value)
+    assert repr(detect('file://%s' % path, nobody)) == '<LocalDetector local>'
 
 
 @pytest.mark.parametrize('content, why', [

@@ -40,20 +40,21 @@ ALLOWED = {
     'resources': 'base utils',
     'wire': 'base utils',
     'transport': 'base utils wire',
-    'detector': 'base utils wire',
+    # local: for master='local', which starts the embedded cluster.
+    'detector': 'base utils wire local',
     'process': 'base utils wire transport detector',
     'interface': 'base utils',
-    # local: for master='local', which starts the embedded cluster.
-    'drivers': 'base utils resources wire transport detector process interface local',
+    'drivers': 'base utils resources wire transport detector process interface',
     # Servers: the other end of what transport does, and nothing of it.
     'serving': 'base utils',
     'model': 'base utils resources wire',
     # Never the drivers nor what carries them: both ends of a connection must not share a bug.
     'local': 'base utils resources wire serving model',
-    # Peers and observers for tests. For the same reason they share no protocol code with what is tested, wire included.
-    'testing': 'base utils serving',
+    # Peers and observers for tests. For the same reason they share no protocol code with what is tested, wire included;
+    # local is there for the fixture that starts a cluster.
+    'testing': 'base utils serving local',
     'subprocess': 'base utils resources wire transport detector process interface drivers',
-    'cli': 'base utils resources wire transport detector process interface drivers subprocess local',
+    'cli': 'base utils resources wire transport detector process interface drivers subprocess local package',
     'package': 'base utils resources interface drivers',
 }
 

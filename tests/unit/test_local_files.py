@@ -228,6 +228,19 @@ def test_an_executors_sandbox_has_the_names_that_it_has_in_mesos(tmpdir):
     assert files.list('/frameworks/F/executors/E/runs/latest') == []
 
 
+def test_a_sandbox_that_is_served_no_longer_leaves_a_newer_one_alone(tmpdir):
+    runs = '%s/slaves/S/frameworks/F/executors/E/runs/' % tmpdir
+    files = Files()
+    for name in ('C1', 'C2'):
+        os.makedirs(runs + name)
+        files.attach_sandbox(runs + name)
+    files.detach_sandbox(runs + 'C1')
+    assert files.attachments() == dict.fromkeys(
+        (runs + 'C2', runs + 'latest', '/frameworks/F/executors/E/runs/latest'), runs + 'C2')
+    files.detach_sandbox(runs + 'C2')
+    assert files.attachments() == {}
+
+
 def test_nothing_stays_open(files):
     before = len(os.listdir('/proc/self/fd'))
     for _ in range(10):

@@ -187,7 +187,8 @@ class AgentModel(object):
         if task is not None:
             task.update_state, task.update_uuid = status['state'], status['uuid']
             latest = task.state
-        self.tell('STATUS', framework_id=framework_id, executor_id=None if executor is None else executor.id,
+        # A status that does not name its executor does not on its way to the scheduler either.
+        self.tell('STATUS', framework_id=framework_id, executor_id=status.get('executor_id', {}).get('value'),
                   status=dict(status), latest_state=latest, is_retry=is_retry)
 
     def _disconnect(self):

@@ -4,8 +4,6 @@ from __future__ import absolute_import, division, print_function
 import re
 from collections import OrderedDict
 
-import six
-
 from .. import strictjson
 from ..convert import ConvertError, read
 from . import metrics, validation
@@ -156,8 +154,7 @@ class _Request(object):
 
     def quoted(self):
         """The body as it is shown in texts."""
-        data = (self.form or b'').decode('utf-8', 'replace')
-        return data if six.PY3 else data.encode('utf-8')
+        return (self.form or b'').decode('utf-8', 'replace')
 
 
 def _parsed(text, prefix, is_list):

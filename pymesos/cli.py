@@ -1,0 +1,113 @@
+"""The ``pymesos`` command."""
+from __future__ import absolute_import, division, print_function
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+
+from . import __version__
+from ._compat import wait_for
+from .errors import MesosError
+from .local import LocalCluster
+
+__all__ = ['main']
+
+#: Exit statuses: all went well; it failed; it was called wrongly (argparse's own).
+FINE, FAILED = 0, 1
+
+LOCAL = """\
+Run an embedded Mesos cluster in the foreground: a master and agents that speak the v1 APIs of Mesos 1.11 and run
+real commands on this machine. It ends, with everything that it runs, on Ctrl-C."""
+
+HINT = """\
+The master is on %(master)s; %(agents)s. Sandboxes are below %(work_dir)s.
+
+  MesosSchedulerDriver(scheduler, framework, '%(master)s')      for a framework
+  curl http://%(master)s/state                                  for a look
+  Ctrl-C                                                        to end it"""
+
+
+def main(arguments=None):
+    """Run the command with `arguments` (a list; None: the program's own); returns the exit status."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.run is None:
+        parser.print_help()
+        return FINE
+    logging.basicConfig(level=logging.INFO if chosen.verbose else logging.WARNING,
+                        format='%(asctime)s %(levelname)s %(name)s: %(message)s')
+    try:
+        return chosen.run(chosen)
+    except (MesosError, EnvironmentError) as error:
+        print('pymesos: %s' % error, file=sys.stderr)
+        return FAILED
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog='pymesos', description='Apache Mesos from Python.')
+    parser.add_argument('--version', action='version', version='pymesos %s' % __version__)
+    parser.set_defaults(run=None, verbose=False)
+    commands = parser.add_subparsers(title='commands', metavar='COMMAND')
+    local = commands.add_parser('local', help='run an embedded cluster in the foreground', description=LOCAL)
+    local.set_defaults(run=_local)
+    local.add_argument('--agents', type=int, default=1, metavar='N', help='how many agents (default: 1)')
+    local.add_argument('--resources', metavar='TEXT', action='append',
+                       help="of each agent, such as 'cpus:4;mem:4096'; given several times, one for each agent "
+                            '(default: what this machine has)')
+    local.add_argument('--attributes', metavar='TEXT', action='append',
+                       help="of each agent, such as 'rack:a;level:10'; given several times, one for each agent")
+    local.add_argument('--roles', metavar='R1,R2', help='the only roles that frameworks may use (default: any)')
+    local.add_argument('--host', default='127.0.0.1', help='address to listen on (default: 127.0.0.1); others than '
+                                                           'loopback demand --credentials')
+    local.add_argument('--port', type=int, default=5050, help='of the master (default: 5050; 0: a free one)')
+    local.add_argument('--credentials', metavar='FILE',
+                       help="a file with a line 'principal secret' for each who may use the cluster")
+    local.add_argument('--work-dir', metavar='DIR', help='for sandboxes and logs, kept (default: a temporary one)')
+    local.add_argument('-v', '--verbose', action='store_true', help='log what happens')
+    return parser
+
+
+def _local(chosen):
+    cluster = LocalCluster(
+        agents=chosen.agents, resources=_one_or_each(chosen.resources), attributes=_one_or_each(chosen.attributes),
+        roles=chosen.roles.split(',') if chosen.roles else None, host=chosen.host, port=chosen.port,
+        credentials=_read_credentials(chosen.credentials), work_dir=chosen.work_dir)
+    ended = threading.Event()
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with cluster:
+            agents = ', '.join('%s of %d' % (agent.address, agent.number) for agent in cluster.agents)
+            print(HINT % {'master': cluster.master, 'work_dir': cluster.work_dir,
+                          'agents': 'agents: ' + agents if agents else 'there are no agents'})
+            sys.stdout.flush()
+            wait_for(ended)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    print('The embedded cluster has ended.')
+    return FINE
+
+
+def _one_or_each(texts):
+    """What is given once is for all agents, what is given several times is for each in turn."""
+    return texts[0] if texts and len(texts) == 1 else texts
+
+
+def _read_credentials(path):
+    if path is None:
+        return None
+    found = {}
+    with open(os.path.expanduser(path)) as stream:
+        for number, line in enumerate(stream, 1):
+            parts = line.split()
+            if not parts or parts[0].startswith('#'):
+                continue
+            if len(parts) != 2:
+                raise MesosError("line %d of %s is not 'principal secret'" % (number, path))
+            found[parts[0]] = parts[1]
+    if not found:
+        raise MesosError('%s names no principal' % path)
+    return found

@@ -1,0 +1,418 @@
+"""LocalCluster: masters and agents inside this process, to be started, stopped and broken on purpose."""
+from __future__ import absolute_import, division, print_function
+
+import logging
+import os
+import random
+import shutil
+import socket
+import tempfile
+import threading
+import time
+
+import six
+
+from .._compat import monotonic
+from ..errors import UsageError
+from ..serving.loop import Loop
+from .access import Access
+from .launcher import Launcher
+from .machine import agent_attributes, agent_resources
+from .model.world import World
+from .network import Network
+from .node import AgentNode, MasterNode
+from .options import AgentOptions, MasterOptions
+
+__all__ = ['LocalAgent', 'LocalCluster']
+
+#: Addresses from which nobody but this machine can be reached.
+LOOPBACK = ('127.0.0.1', '::1', 'localhost')
+
+#: Seconds that start() waits for all agents to be registered: far above what it needs.
+START_TIMEOUT = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class LocalAgent(object):
+    """One agent of a :class:`LocalCluster`: `number` (from 0), and what it has."""
+
+    def __init__(self, cluster, node, number):
+        self._cluster = cluster
+        self._node = node
+        self.number = number
+
+    @property
+    def id(self):
+        """Its id (text), None before it is registered."""
+        model = self._node.model
+        return None if model is None else model.agent_id
+
+    @property
+    def address(self):
+        """``host:port`` of its API; None for a simulated agent, which has none."""
+        return None if self._node.options.simulated_seconds is not None else self._node.address
+
+    @property
+    def pid(self):
+        """``slave(1)@host:port``."""
+        return self._node.pid
+
+    @property
+    def work_dir(self):
+        """The folder of its sandboxes."""
+        return self._node.options.work_dir
+
+    @property
+    def is_up(self):
+        """Whether it was not killed."""
+        return self._node.is_up
+
+    def sandboxes(self):
+        """The paths of all sandboxes of its executors, the oldest first; they stay until the cluster is closed."""
+        found = []
+        for folder, folders, _files in os.walk(self.work_dir or ''):
+            if os.path.basename(folder) == 'runs':
+                found += [os.path.join(folder, name) for name in folders if name != 'latest']
+                folders[:] = []
+        return sorted(found, key=lambda path: os.stat(path).st_mtime)
+
+    def __repr__(self):
+        return '<LocalAgent %d %s%s>' % (self.number, self.pid, '' if self.is_up else ' down')
+
+
+class _Machinery(object):
+    """What the nodes of one cluster share; for the loop's thread."""
+
+    def __init__(self, host, access, loop):
+        self.host = host
+        self.access = access
+        self.loop = loop
+        self.network = Network(loop)
+        self.launcher = Launcher(loop)
+        self.world = World(time.time, monotonic, random.SystemRandom())
+
+
+class LocalCluster(object):
+    """An embedded Mesos cluster: a master and agents in this process, on loopback, with real executor processes.
+
+    ::
+
+        with LocalCluster(agents=2, resources='cpus:4;mem:4096') as cluster:
+            driver = MesosSchedulerDriver(scheduler, framework, cluster.master)
+
+    It speaks the same v1 HTTP APIs as Mesos 1.11 and behaves like it; what differs is told in the docs ("Local
+    cluster"). All its work is done on one thread, executors are children of one small process of its own, which kills
+    them when this process ends, however it ends. Methods are for any thread but the cluster's own; a cluster can be
+    started once.
+
+    - `agents`: how many
+    - `resources`: of each agent: text such as ``'cpus:4;mem:4096'``, a list of Resource dicts, or a list with one of
+      these for each agent. What is not named of cpus, mem, disk and ports is this machine's (agents share out ports
+      31000-32000)
+    - `attributes`: of each agent: text such as ``'rack:a;level:10'``, or a list with one text for each agent
+    - `roles`: the only roles that frameworks may use; None: any. `weights`: {role: weight}
+    - `credentials`: {principal: secret}. If given, every client has to authenticate itself, executors with a token
+      that they are given
+    - `work_dir`: folder for sandboxes and logs, made if it is missing and kept; None: a temporary one, removed by
+      :meth:`close`
+    - `port`: of the (first) master; 0: a free one. `host`: the address to listen on, loopback unless told otherwise:
+      others demand `credentials`. `hostname`: what is told to clients, if not `host`
+    - `masters`: how many; one leads, the others redirect to it
+    - `simulated`: None for real executors; a number makes agents that start no process and say of every task that it
+      runs, and after so many seconds that it has finished. For clusters of a thousand agents
+    - `ssl_context`: an :class:`ssl.SSLContext` for servers: all APIs speak https
+    - `master_options`, `agent_options`: more settings, as {name: value} of
+      :class:`pymesos.local.options.MasterOptions` and :class:`~pymesos.local.options.AgentOptions`: intervals, timeouts
+
+    Raises :class:`pymesos.errors.UsageError` for settings that cannot be, :class:`OSError` for a port that is taken.
+    """
+
+    def __init__(self, agents=1, resources=None, attributes=None, roles=None, credentials=None, work_dir=None, port=0,
+                 host='127.0.0.1', hostname=None, masters=1, weights=None, simulated=None, ssl_context=None,
+                 master_options=None, agent_options=None):
+        if host not in LOOPBACK and not credentials:
+            raise UsageError('a cluster that listens on %s can be reached by others and runs commands for them: give '
+                             'credentials={principal: secret}, or leave host alone for loopback' % host)
+        if agents < 0 or masters < 1:
+            raise UsageError('a cluster has one master or more and no negative number of agents, not %r and %r'
+                             % (masters, agents))
+        #: The folder of sandboxes and logs.
+        self.work_dir = os.path.abspath(work_dir) if work_dir else None
+        self._is_own_folder = not work_dir
+        self._credentials = dict(credentials or {})
+        self._ssl_context = ssl_context
+        self._host = host
+        self._hostname = hostname or (socket.getfqdn() if host in ('0.0.0.0', '::') else host)
+        self._settings = (agents, resources, attributes, simulated)
+        self._shared = self._server_settings()
+        self._agent_options = dict(agent_options or {})
+        master_options = dict(self._shared, roles=roles, weights=dict(weights or {}), **(master_options or {}))
+        if self._credentials:
+            master_options.setdefault('authenticate_frameworks', True)
+        self._master_options = [MasterOptions(**dict(master_options, port=port if number == 0 else 0))
+                                for number in range(masters)]
+        self._lock = threading.Lock()       # guards _state
+        self._state = 'new'
+        self._registry = None
+        self._loop = self._machinery = None
+        self._masters, self._agents = [], []
+        #: :class:`LocalAgent` of each agent.
+        self.agents = []
+
+    # ---- life
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc_info):
+        self.close()
+
+    def start(self):
+        """Start all; returns the cluster when every agent is registered with the master.
+
+        Raises :class:`pymesos.errors.UsageError` the second time, :class:`OSError` if it cannot listen or make folders.
+        """
+        with self._lock:
+            if self._state != 'new':
+                raise UsageError('a LocalCluster can be started once; make another one')
+            self._state = 'up'
+        try:
+            self._start()
+        except Exception:
+            self.close()
+            raise
+        logger.info('an embedded cluster of %d agents is up: master %s, sandboxes in %s', len(self._agents),
+                    self.master, self.work_dir)
+        return self
+
+    def close(self):
+        """Kill all executors and end all; twice is fine. Nothing of it is left, unless `work_dir` was given."""
+        with self._lock:
+            was, self._state = self._state, 'closed'
+        if was != 'up':
+            return
+        if self._machinery is not None:
+            self._loop.carry_out(self._halt_all)
+            self._machinery.launcher.join()
+        if self._loop is not None:
+            self._loop.stop()
+        if self._is_own_folder and self.work_dir:
+            shutil.rmtree(self.work_dir, ignore_errors=True)
+
+    @property
+    def is_running(self):
+        """Whether it was started and not closed."""
+        return self._state == 'up'
+
+    # ---- what it has
+
+    @property
+    def master(self):
+        """``host:port`` of the master that leads; of the first one if none does."""
+        return self._leader_or_first().address
+
+    @property
+    def masters(self):
+        """``host:port`` of every master."""
+        return [node.address for node in self._masters]
+
+    def __repr__(self):
+        return '<LocalCluster %s>' % (self.master if self._masters else 'not started')
+
+    # ---- faults on demand
+
+    def kill_master(self, number=None):
+        """Kill a master as kill -9 does (None: the one that leads). If it led and another one is up, that one leads."""
+        self._check_up()
+        self._loop.carry_out(lambda: self._kill_master(number))
+
+    def start_master(self, number=None):
+        """Start a master that was killed, on its old port (None: the first that is down); leads if nobody does."""
+        self._check_up()
+        self._loop.carry_out(lambda: self._start_master(number))
+
+    def kill_agent(self, number=0):
+        """Kill an agent as kill -9 does. Its executors stay."""
+        node = self._agent(number)
+        if not node.is_up:
+            raise UsageError('agent %d is down already' % number)
+        self._loop.carry_out(node.halt)
+
+    def start_agent(self, number=0):
+        """Start an agent that was killed, on its old port; it recovers the executors of checkpointing frameworks."""
+        node = self._agent(number)
+        if node.is_up:
+            raise UsageError('agent %d is up already' % number)
+        self._loop.carry_out(node.start)
+
+    def partition(self, number=0):
+        """Lose every message between the master and an agent, until :meth:`heal`. Nobody is told: the master notices
+        after ``agent_ping_timeout * max_agent_ping_timeouts`` seconds."""
+        node = self._agent(number)
+        self._loop.carry_out(lambda: self._machinery.network.cut(node.pid))
+
+    def delay(self, seconds, number=0):
+        """Deliver messages between the master and an agent `seconds` later than sent, until :meth:`heal`."""
+        node = self._agent(number)
+        self._loop.carry_out(lambda: self._machinery.network.delay(node.pid, seconds))
+
+    def heal(self, number=None):
+        """End :meth:`partition` and :meth:`delay` for an agent; None: for all."""
+        nodes = self._agents if number is None else [self._agent(number)]
+        self._check_up()
+
+        def mend():
+            for node in nodes:
+                self._machinery.network.mend(node.pid)
+
+        self._loop.carry_out(mend)
+
+    def expire_framework(self, framework_id):
+        """Remove a framework as if its failover timeout had passed. Raises UsageError if there is none with this id."""
+        self._check_up()
+        if not self._loop.carry_out(lambda: self._expire(framework_id)):
+            raise UsageError('the master knows no framework %s' % framework_id)
+
+    # ---- on the caller's thread
+
+    def _server_settings(self):
+        given = bool(self._credentials)
+        return {'ip': self._host, 'hostname': self._hostname, 'authenticate_readonly': given,
+                'authenticate_readwrite': given}
+
+    def _start(self):
+        if self.work_dir is None:
+            # The real path, as executors see it.
+            self.work_dir = os.path.realpath(tempfile.mkdtemp(prefix='pymesos-local-'))
+            # Executors may run as other users: they get through, but see no names.
+            os.chmod(self.work_dir, 0o711)
+        self._loop = Loop('pymesos-local', failed=_failed)
+        self._loop.start()
+        self._machinery = _Machinery(self._host, Access(self._credentials, self._ssl_context), self._loop)
+        registered = self._loop.carry_out(self._start_all)
+        if not registered.wait(START_TIMEOUT):
+            raise UsageError('the agents of the embedded cluster did not register within %d s' % START_TIMEOUT)
+
+    def _options_of(self, number):
+        count, resources, attributes, simulated = self._settings
+        work_dir = os.path.join(self.work_dir, 'agents', str(number))
+        options = dict(self._shared, work_dir=work_dir, is_tls=self._ssl_context is not None,
+                       simulated_seconds=simulated, authenticate_executors=bool(self._credentials),
+                       resources=agent_resources(_for_agent(resources, number, count), number, count, self.work_dir),
+                       attributes=agent_attributes(_for_agent(attributes, number, count)))
+        if self._credentials:
+            access = self._machinery.access
+            options['make_executor_token'] = lambda framework_id, executor_id, container: access.executor_token(
+                {'fid': framework_id, 'eid': executor_id, 'cid': container})
+        if simulated is None:
+            if not os.path.isdir(work_dir):
+                os.makedirs(work_dir)
+        else:
+            # They do not listen, and differ by their names.
+            options.update(name='slave(%d)' % (number + 1), port=1)
+        return AgentOptions(**dict(options, **self._agent_options))
+
+    def _agent(self, number):
+        self._check_up()
+        if not 0 <= number < len(self._agents):
+            raise UsageError('there is no agent %r: they are numbered from 0 to %d' % (number, len(self._agents) - 1))
+        return self._agents[number]
+
+    def _check_up(self):
+        if self._state != 'up':
+            raise UsageError('the embedded cluster %s'
+                             % ('was closed' if self._state == 'closed' else 'is not started'))
+
+    def _leader_or_first(self):
+        if not self._masters:
+            raise UsageError('the embedded cluster is not started')
+        return self._machinery.network.leader or self._masters[0]
+
+    # ---- on the loop's thread
+
+    def _start_all(self):
+        self._machinery.launcher.start()
+        if self._is_own_folder:
+            self._machinery.launcher.remove_at_end(self.work_dir)
+        for options in self._master_options:
+            node = MasterNode(self._machinery, options)
+            node.start()
+            self._masters.append(node)
+        self._elect()
+        for number in range(self._settings[0]):
+            node = AgentNode(self._machinery, self._options_of(number))
+            self._agents.append(node)
+            self.agents.append(LocalAgent(self, node, number))
+            node.start()
+        done = threading.Event()
+        self._wait_for_agents(done)
+        return done
+
+    def _wait_for_agents(self, done):
+        leader = self._machinery.network.leader
+        if leader is not None and len(leader.model.agents) >= len(self._agents):
+            done.set()
+        else:
+            self._loop.call_later(0.002, lambda: self._wait_for_agents(done))
+
+    def _halt_all(self):
+        # Executors first: an agent that is still there would report their end.
+        self._machinery.network.leader = None
+        for node in self._agents + self._masters:
+            if node.is_up:
+                node.halt()
+        self._machinery.launcher.stop()
+
+    def _elect(self):
+        for node in self._masters:
+            if node.is_up:
+                node.lead(self._registry)
+                self._machinery.network.lead(node)
+                return
+        self._machinery.network.lead(None)
+
+    def _kill_master(self, number):
+        node = self._leader_or_first() if number is None else self._masters[number]
+        if not node.is_up:
+            raise UsageError('master %s is down already' % node.address)
+        is_leader = node is self._machinery.network.leader
+        registry = node.halt()
+        if is_leader:
+            self._registry = registry
+            self._elect()
+
+    def _start_master(self, number):
+        down = [node for node in self._masters if not node.is_up]
+        node = self._masters[number] if number is not None else down and down[0]
+        if not node or node.is_up:
+            raise UsageError('no master is down')
+        node.start()
+        if self._machinery.network.leader is None:
+            self._elect()
+
+    def _expire(self, framework_id):
+        leader = self._machinery.network.leader
+        framework = leader and leader.model.frameworks.get(framework_id)
+        if framework:
+            leader.model.remove_framework(framework)
+            leader.settle()
+        return framework is not None
+
+
+def _failed(_error):
+    # On the loop's thread, which goes on: one thing that went wrong must not end the whole cluster.
+    logger.exception('the embedded cluster failed at something')
+
+
+def _for_agent(given, number, count):
+    """What agent `number` gets of something that is for all, or a list with one for each."""
+    is_each = isinstance(given, (list, tuple)) and given and not isinstance(given[0], dict)
+    if not is_each:
+        return given
+    if len(given) != count:
+        raise UsageError('got a list of %d for %d agents: give one for each, or one for all' % (len(given), count))
+    item = given[number]
+    if not isinstance(item, (six.string_types, list, tuple)) and item is not None:
+        raise UsageError('cannot use %r for an agent: expected text or a list' % (item,))
+    return item

@@ -1,0 +1,272 @@
+"""A master or an agent at work: a model, its server and its timers; carries out what the model orders."""
+from __future__ import absolute_import, division, print_function
+
+import logging
+from collections import OrderedDict
+
+from .._compat import NetworkError, socket_errors
+from .files import Files
+from .model import effects
+from .model.agent import AgentModel
+from .model.master import MasterModel
+from .server import AgentServer, MasterServer
+
+__all__ = ['AgentNode', 'MasterNode']
+
+#: How many sandboxes of containers that have ended an agent still serves; their folders stay.
+SERVED_SANDBOXES = 1000
+
+logger = logging.getLogger(__name__)
+
+
+class _Node(object):
+    """What master and agent have in common. All methods are for the loop's thread."""
+
+    def __init__(self, cluster, options):
+        #: What all nodes share: loop, network, launcher, access, world.
+        self.cluster = cluster
+        self.options = options
+        #: What LIST_FILES and READ_FILE serve.
+        self.files = Files()
+        #: None while it is down, and on a master that does not lead.
+        self.model = None
+        #: None while it is down, and on a simulated agent.
+        self.server = None
+        self._timers = {}
+        self._is_settling = False
+        self._orders = {
+            effects.Send: self._send,
+            effects.CloseStream: self._close_stream,
+            effects.Answer: self._answer,
+            effects.Tell: self._tell,
+            effects.Timer: self._set_timer,
+            effects.Cancel: self._cancel_timer,
+        }
+
+    @property
+    def is_up(self):
+        return self.server is not None
+
+    @property
+    def address(self):
+        """``host:port``, the last one if it is down."""
+        return '%s:%d' % (self.options.hostname, self.options.port)
+
+    def receive(self, message, pid):
+        """A message has come; :meth:`settle` is called after the last of a batch."""
+        if self.model is not None:
+            self.model.on_message(message, pid)
+
+    def settle(self):
+        """Carry out what the model has ordered."""
+        if self._is_settling:
+            return
+        self._is_settling = True
+        try:
+            while self.model is not None and self.model.effects:
+                # The list is exchanged, not emptied: an order may bring the model to give more.
+                ordered, self.model.effects = self.model.effects, []
+                for effect in ordered:
+                    self._orders[type(effect)](effect)
+        finally:
+            self._is_settling = False
+
+    def _listen(self, server, **settings):
+        """Open the server: on the port of the last time, if there was one."""
+        host, port = self.cluster.host, self.options.port
+        try:
+            self.server = server(self.cluster.loop, self, host, port, self.cluster.access, **settings)
+        except socket_errors as error:
+            raise NetworkError(error.errno, 'cannot listen on %s:%d: %s' % (host, port, error.strerror))
+        self.options.port = self.server.port
+
+    def _halt(self):
+        """Forget the model and its timers, and close the server."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers = {}
+        self.model = None
+        if self.server is not None:
+            self.server.stop()
+            self.server = None
+
+    def _send(self, effect):
+        if self.server is not None:
+            self.server.send(effect.stream, effect.event)
+
+    def _close_stream(self, effect):
+        if self.server is not None:
+            self.server.close_stream(effect.stream)
+
+    def _answer(self, effect):
+        if self.server is not None:
+            self.server.answer(effect.key, effect.reply)
+
+    def _tell(self, effect):
+        self.cluster.network.tell(self, effect.peer, effect.message)
+
+    def _set_timer(self, effect):
+        self._cancel_timer(effect)
+        model = self.model
+
+        def fire():
+            if self.model is model:
+                del self._timers[effect.key]
+                model.on_timer(effect.key)
+                self.settle()
+
+        self._timers[effect.key] = self.cluster.loop.call_later(effect.delay, fire)
+
+    def _cancel_timer(self, effect):
+        timer = self._timers.pop(effect.key, None)
+        if timer is not None:
+            timer.cancel()
+
+
+class MasterNode(_Node):
+    """One master: leads, or sends clients to the one that does, or is down."""
+
+    #: A master is told things under this name, whichever leads.
+    pid = effects.MASTER
+
+    def start(self):
+        """Listen; whether it leads is decided elsewhere."""
+        self._listen(MasterServer)
+
+    def lead(self, registry):
+        """Become the leader, with what the last one wrote into the registry (None: nothing)."""
+        self.model = MasterModel(self.cluster.world, self.options, registry)
+        self.model.start()
+        self.settle()
+        logger.info('the master on %s leads', self.address)
+
+    def halt(self):
+        """Go down at once; the registry, if it was the leader."""
+        registry = None if self.model is None else self.model.registry()
+        self._halt()
+        return registry
+
+    def leader(self):
+        """Who leads: 'self', (host, port) of another master, or None. For the server."""
+        node = self.cluster.network.leader
+        if node is self:
+            return 'self'
+        return None if node is None else (node.options.hostname, node.options.port)
+
+    def lose_agent(self, pid):
+        """The line to an agent broke."""
+        if self.model is not None:
+            self.model.on_agent_disconnected(pid)
+            self.settle()
+
+
+class AgentNode(_Node):
+    """One agent: its executors live in the launcher's keeper, and outlive it."""
+
+    def __init__(self, cluster, options):
+        super(AgentNode, self).__init__(cluster, options)
+        self._snapshot = None
+        self._running = set()       # containers that were launched and have not ended
+        self._missed = {}           # container -> its end, while the agent was down
+        self._sandboxes = OrderedDict()     # container -> folder that is served, the oldest first
+        self._orders.update({
+            effects.Launch: self._launch,
+            effects.Signal: lambda effect: cluster.launcher.signal(effect.container, effect.number),
+            effects.Destroy: lambda effect: cluster.launcher.destroy(effect.container),
+            effects.Probe: self._probe,
+            effects.Feed: lambda effect: cluster.launcher.feed(effect.container, effect.data),
+            effects.Resize: lambda effect: cluster.launcher.resize(effect.container, effect.rows, effect.columns),
+        })
+
+    @property
+    def pid(self):
+        """``slave(1)@127.0.0.1:5051``."""
+        return '%s@%s:%d' % (self.options.name, self.options.ip, self.options.port)
+
+    @property
+    def is_up(self):
+        return self.model is not None
+
+    def leader(self):
+        """An agent is never redirected."""
+        return 'self'
+
+    def start(self):
+        """Come up, with what the last one had checkpointed."""
+        if self.options.simulated_seconds is None:
+            self._listen(AgentServer, prefix=self.options.name)
+        self.model = AgentModel(self.cluster.world, self.options, self._snapshot)
+        self.model.start()
+        for container, status in sorted(self._missed.items()):
+            self.model.on_exited(container, status)
+        self._missed = {}
+        # Nobody looks after the containers of frameworks that do not checkpoint any more.
+        for container in self._running - set(self.model.containers()):
+            self.cluster.launcher.destroy(container)
+        self.cluster.network.join(self)
+        self.settle()
+
+    def halt(self):
+        """Go down at once, as by kill -9: executors stay."""
+        self._snapshot = self.model.snapshot()
+        self._halt()
+        self.cluster.network.leave(self.pid)
+
+    def tell_leader(self, address):
+        """A master leads (``host:port``), or none does (None)."""
+        if self.model is not None:
+            self.model.on_master(address)
+            self.settle()
+
+    # ---- what the launcher tells
+
+    def on_started(self, container, pid):
+        if self.model is not None:
+            self.model.on_started(container, pid)
+            self.settle()
+
+    def on_launch_failed(self, container, text):
+        self._running.discard(container)
+        if self.model is not None:
+            self.model.on_launch_failed(container, text)
+            self.settle()
+
+    def on_exited(self, container, status):
+        self._running.discard(container)
+        if self.model is None:
+            self._missed[container] = status
+        else:
+            self.model.on_exited(container, status)
+            self.settle()
+
+    def on_output(self, container, name, data):
+        if self.model is not None:
+            self.model.on_output(container, name, data)
+            self.settle()
+
+    def on_fed(self, container, size):
+        if self.model is not None:
+            self.model.on_fed(container, size)
+            self.settle()
+
+    def _launch(self, effect):
+        self._running.add(effect.container)
+        self._serve(effect.container, effect.spec['directory'])
+        self.cluster.launcher.launch(effect.container, effect.spec, self)
+
+    def _serve(self, container, directory):
+        self._sandboxes[container] = directory
+        self.files.attach_sandbox(directory)
+        if len(self._sandboxes) > SERVED_SANDBOXES + len(self._running):
+            ended = next(name for name in self._sandboxes if name not in self._running)
+            self.files.detach_sandbox(self._sandboxes.pop(ended))
+
+    def _probe(self, effect):
+        model = self.model
+
+        def done(result):
+            if self.model is model:
+                model.on_probe(effect.key, result)
+                self.settle()
+
+        self.cluster.launcher.probe(effect.check, effect.timeout, done)

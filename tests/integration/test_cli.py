@@ -1,0 +1,89 @@
+"""The ``pymesos`` command, as a user types it."""
+from __future__ import absolute_import, division, print_function
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import pymesos
+
+
+def start(*arguments):
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+    return subprocess.Popen([sys.executable, '-m', 'pymesos'] + list(arguments), env=env, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+
+
+def run(*arguments):
+    """(exit status, what it printed, what it complained)."""
+    child = start(*arguments)
+    output, errors = child.communicate()
+    return child.returncode, output.decode('utf-8'), errors.decode('utf-8')
+
+
+def test_without_a_command_it_tells_what_there_is():
+    status, output, _ = run()
+    assert status == 0 and 'run an embedded cluster in the foreground' in output
+
+
+def test_version_is_the_packages():
+    status, output, errors = run('--version')
+    assert status == 0 and 'pymesos %s' % pymesos.__version__ in output + errors
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_local_prints_the_address_and_how_to_use_it_and_ends_cleanly(number):
+    child = start('local', '--agents', '3', '--resources', 'cpus:4;mem:4096', '--port', '0')
+    lines = [child.stdout.readline().decode('utf-8') for _ in range(5)]
+    found = re.search(r'The master is on (127\.0\.0\.1:[0-9]+); agents: 127\.0\.0\.1:[0-9]+ of 0', lines[0])
+    assert found, lines
+    assert "MesosSchedulerDriver(scheduler, framework, '%s')" % found.group(1) in ''.join(lines)
+    assert 'Ctrl-C' in ''.join(lines)
+    child.send_signal(number)
+    output, errors = child.communicate()
+    assert (child.returncode, errors) == (0, b'')
+    assert b'The embedded cluster has ended.' in output
+
+
+@pytest.mark.parametrize('arguments, status, why', [
+    (['local', '--agnets', '3'], 2, 'unrecognized arguments: --agnets 3'),
+    (['local', '--agents', 'x'], 2, "argument --agents: invalid int value: 'x'"),
+    (['local', '--agents', '-1', '--port', '0'], 1, 'pymesos: a cluster has one master or more'),
+    (['local', '--resources', 'cpus', '--port', '0'], 1, "pymesos: "),
+    (['local', '--host', '0.0.0.0', '--port', '0'], 1, 'give credentials={principal: secret}, or leave host alone'),
+    (['local', '--credentials', '/nowhere', '--port', '0'], 1, '/nowhere'),
+])
+def test_what_cannot_be_is_told(arguments, status, why):
+    found, _, errors = run(*arguments)
+    assert found == status, errors
+    assert why in errors
+    assert 'Traceback' not in errors
+
+
+def test_a_port_that_is_taken_is_told():
+    child = start('local', '--agents', '0', '--port', '0')
+    try:
+        port = child.stdout.readline().decode('utf-8').split(';')[0].rpartition(':')[2]
+        status, _, errors = run('local', '--port', port)
+        assert status == 1 and errors.startswith('pymesos: ') and 'Traceback' not in errors
+        assert port in errors
+    finally:
+        child.send_signal(signal.SIGINT)
+        child.communicate()
+
+
+def test_credentials_come_from_a_file(tmpdir):
+    path = tmpdir.join('credentials')
+    path.write('# who may\nuser secret\n\n')
+    child = start('local', '--agents', '1', '--port', '0', '--credentials', str(path))
+    line = child.stdout.readline().decode('utf-8')
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate()
+    assert 'The master is on' in line and child.returncode == 0, errors
+    path.write('user\n')
+    status, _, errors = run('local', '--port', '0', '--credentials', str(path))
+    assert status == 1 and "line 1 of %s is not 'principal secret'" % path in errors

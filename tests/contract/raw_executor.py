@@ -1,15 +1,16 @@
 """An executor that uses neither the library nor anything but the standard library (and :mod:`raw` beside it).
 
-A task's data says what becomes of it: ``finish`` (at once), ``crash`` (the executor exits with 7), ``selfkill`` (it
-kills itself), anything else runs until it is killed. A message that is JSON with a ``do`` is an order:
+A task's data says what becomes of it once its updates are acknowledged: ``finish``, ``crash`` (the executor exits with
+7), ``selfkill`` (it kills itself), anything else runs until it is killed. A message that is JSON with a ``do`` is an
+order:
 
 ``environment``     send a message with `environ`, `argv` and `cwd`
 ``update``          UPDATE with the fields of `status` beside what every status has
 ``exit``            exit with `status`
 ``ignore``          be deaf to KILL and SHUTDOWN from now on
 
-Any other message is sent back. What it sends and gets is written to the folder $RAW_RECORD, if that is set, under names
-that begin with $RAW_NAME: NN-KIND.request, .response and .events.jsonl. With $RAW_UPDATE_FIRST it sends an UPDATE
+Any other message is sent back. What it sends and gets is written to the folder $CAP_DIR, if that is set, under names
+that begin with $CAP_NAME: NN-KIND.request, .response and .events.jsonl. With $CAP_MALFORMED it sends an UPDATE
 before it subscribes.
 """
 from __future__ import absolute_import, division, print_function
@@ -56,10 +57,11 @@ class Executor(object):
         self.environ = environ
         self.address = environ['MESOS_AGENT_ENDPOINT']
         self.path = '/%s%s' % (environ['MESOS_SLAVE_PID'].split('@')[0], raw.EXECUTOR)
-        self.recorder = Recorder(environ.get('RAW_RECORD'), environ.get('RAW_NAME', environ['MESOS_EXECUTOR_ID']))
+        self.recorder = Recorder(environ.get('CAP_DIR'), environ.get('CAP_NAME', environ['MESOS_EXECUTOR_ID']))
         self.tasks = {}                 # task id -> TaskInfo, until its first update is acknowledged
         self.updates = []               # [TaskStatus], until they are acknowledged
         self.running = []
+        self.orders = []                # [(task id, what becomes of it)], carried out when nothing is unacknowledged
         self.is_deaf = False
 
     # ------------------------------------------------------------ calls
@@ -108,7 +110,9 @@ class Executor(object):
         self.update(task_id, 'TASK_RUNNING', message='running', data=raw.encode('data'),
                     labels={'labels': [{'key': 'k', 'value': 'v'}]})
         self.message('from the executor')
-        order = raw.decode(task.get('data', ''))
+        self.orders.append((task_id, raw.decode(task.get('data', ''))))
+
+    def obey(self, task_id, order):
         if order == 'finish':
             self.end(task_id, 'TASK_FINISHED')
         elif order == 'crash':
@@ -132,6 +136,8 @@ class Executor(object):
     def on_acknowledged(self, payload):
         self.updates = [status for status in self.updates if status['uuid'] != payload['uuid']]
         self.tasks.pop(payload['task_id']['value'], None)
+        while self.orders and not self.updates:
+            self.obey(*self.orders.pop(0))
 
     def on_message(self, payload):
         text = raw.decode(payload['data'])
@@ -188,7 +194,7 @@ class Executor(object):
             done = len(stream.events)
 
     def run(self):
-        if self.environ.get('RAW_UPDATE_FIRST'):
+        if self.environ.get('CAP_MALFORMED'):
             status = {'task_id': {'value': 'x'}, 'state': 'TASK_RUNNING', 'source': 'SOURCE_EXECUTOR',
                       'uuid': raw.new_uuid()}
             self.call('UPDATE', {'status': status}, 'UPDATE-before-subscribe')
@@ -206,4 +212,8 @@ class Executor(object):
 
 
 if __name__ == '__main__':
+    print('hello from the executor %s' % os.environ['MESOS_EXECUTOR_ID'])
+    sys.stdout.flush()
+    sys.stderr.write('this is stderr\n')
+    sys.stderr.flush()
     Executor(os.environ).run()

@@ -1,7 +1,7 @@
 """The rows of the protocol's tables (../shared/PROTOCOL.md) that the contract must cover, and where they stand.
 
-A test names the rows that it is for: ``@pytest.mark.row('2.1 KILL')``. The name is section and first cell; for the lists
-of 8.2 to 8.4 it is section and a word of ours, with the beginning of the item beside it.
+A test names the rows that it is for: ``@pytest.mark.row('2.1 KILL')``. The name is section and first cell; for the
+lists of 8.2 to 8.4 it is section and a word of ours, with the beginning of the item beside it.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -80,7 +80,7 @@ class Target(object):
                  agent_ping_timeout=15, max_agent_ping_timeouts=5, **settings):
         self.count = agents
         self.resources = resources or default_resources(agents)
-        self.attributes = attributes or default_attributes(agents)
+        self.attributes = default_attributes(agents) if attributes is None else attributes
         self.auth = auth
         self.executor_env = executor_env
         self.is_durable = is_durable
@@ -135,7 +135,7 @@ class RealTarget(Target):
             master_env=self._flags(MASTER_FLAGS), agent_env=self._flags(AGENT_FLAGS), executor_env=self.executor_env,
             ping='%gsecs,%d' % self.ping, registry='replicated_log' if self.is_durable else 'in_memory').start()
         self.master = self.cluster.master
-        self.agents = [self._agent(n) for n in range(self.count)]
+        self.look_again()
         return self
 
     def stop(self):
@@ -152,7 +152,12 @@ class RealTarget(Target):
 
     def _agent(self, n):
         address = self.cluster.agent(n + 1)
-        state = raw.get(address, '/state', self.authorization).json()
+
+        def state_with_id():
+            state = raw.get(address, '/state', self.authorization).json()
+            return state['id'] and state
+
+        state = raw.wait_until(state_with_id, 'agent %d to have an id' % n)
         return Agent(address, state['id'], state['flags']['work_dir'])
 
     def kill_master(self):
@@ -165,6 +170,10 @@ class RealTarget(Target):
     def kill_agent(self, n):
         """End an agent's process at once; its executors stay."""
         self.cluster.kill_agent(n + 1)
+
+    def look_again(self):
+        """Take note of the agents' ids anew."""
+        self.agents = [self._agent(n) for n in range(self.count)]
 
     def wipe_agent(self, n):
         """Take from an agent that is down all that it remembers."""
@@ -182,6 +191,74 @@ class RealTarget(Target):
         return self.cluster.log_tail(2000)
 
 
+class LocalTarget(Target):
+    """The embedded cluster of this library."""
+
+    name = 'local'
+
+    def __init__(self, masters=1, executor_heartbeat_interval=None, **options):
+        super(LocalTarget, self).__init__(**options)
+        self.masters = masters
+        self.agent_options = {name: self.settings[name] for name in AGENT_FLAGS if name in self.settings}
+        if executor_heartbeat_interval is not None:
+            self.agent_options['executor_heartbeat_interval'] = executor_heartbeat_interval
+        if self.executor_env is not None:
+            self.agent_options['executor_environment_variables'] = self.executor_env
+
+    def start(self):
+        from pymesos.local import LocalCluster
+
+        master_options = {name: self.settings[name] for name in MASTER_FLAGS if name in self.settings}
+        roles = master_options.pop('roles', None)
+        master_options.update(zip(('agent_ping_timeout', 'max_agent_ping_timeouts'), self.ping))
+        self.cluster = LocalCluster(
+            agents=self.count, resources=self.resources, attributes=self.attributes or None, masters=self.masters,
+            roles=roles and roles.split(','), credentials=dict([self.auth.split(':')]) if self.auth else None,
+            master_options=master_options, agent_options=self.agent_options).start()
+        self.master = self.cluster.master
+        self.look_again()
+        return self
+
+    def stop(self):
+        self.cluster.close()
+
+    def look_again(self):
+        """Take note of the agents' ids anew."""
+        self.agents = [Agent(agent.address, agent.id, agent.work_dir) for agent in self.cluster.agents]
+
+    def followers(self):
+        """The addresses of the masters that do not lead."""
+        return [address for address in self.cluster.masters if address != self.cluster.master]
+
+    def kill_master(self):
+        self.cluster.kill_master()
+
+    def start_master(self):
+        if not self.is_durable:
+            self.cluster._registry = None       # as the real one forgets with its registry in memory
+        self.cluster.start_master()
+
+    def kill_agent(self, n):
+        self.cluster.kill_agent(n)
+
+    def wipe_agent(self, n):
+        self.cluster._agents[n]._snapshot = None
+        shutil.rmtree(self.agents[n].work_dir)
+
+    def unregister_agent(self, n):
+        self.cluster.unregister_agent(n)
+
+    def start_agent(self, n, is_awaited=True):
+        self.cluster.start_agent(n)
+        if is_awaited:
+            pid = self.cluster.agents[n].pid
+            raw.wait_until(lambda: any(agent['pid'] == pid and agent.get('active') for agent in
+                                       self.operator('GET_AGENTS').get('agents', [])), 'the agent to register')
+
+    def log(self):
+        return ''
+
+
 def make(name, **options):
     """A target, not yet started."""
-    return {'mesos': RealTarget}[name](**options)
+    return {'local': LocalTarget, 'mesos': RealTarget}[name](**options)

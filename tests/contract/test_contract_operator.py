@@ -183,8 +183,8 @@ def test_stream_of_the_operator_begins_with_the_state_and_a_heartbeat(cluster):
     framework = cluster.framework()
     stream = cluster.watch()
     subscribed = stream.wait('SUBSCRIBED')
-    stream.wait('HEARTBEAT')
-    assert stream.kinds() == ['SUBSCRIBED', 'HEARTBEAT']
+    assert stream.kinds()[0] == 'SUBSCRIBED'
+    stream.wait('HEARTBEAT', deadline=10)
     assert subscribed['heartbeat_interval_seconds'] == 15.0
     assert {'value': framework.id} in [
         each['framework_info']['id'] for each in subscribed['get_state']['get_frameworks']['frameworks']]

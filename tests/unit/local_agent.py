@@ -198,10 +198,10 @@ class Bench(object):
         assert reply.status == 200, reply
         return reply.stream
 
-    def update(self, task_id='t', state='TASK_RUNNING', executor_id='e', **fields):
+    def update(self, task_id='t', state='TASK_RUNNING', sender='e', **fields):
         """An executor's update; the status that it sent."""
         status = dict({'task_id': {'value': task_id}, 'state': state, 'source': 'SOURCE_EXECUTOR',
                        'uuid': make_uuid()}, **fields)
         sent = dict(status)
-        assert self.call('UPDATE', executor_id, update={'status': status}).status == 202
+        assert self.call('UPDATE', sender, update={'status': status}).status == 202
         return sent

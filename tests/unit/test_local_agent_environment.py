@@ -123,6 +123,13 @@ def test_task_of_a_group_has_a_sandbox_in_that_of_its_executor():
                                    'MESOS_ALLOCATION_ROLE': '*', 'PATH': PATH}
 
 
+def test_task_without_a_command_fails_when_it_is_run():
+    bench = Bench()
+    bench.run_group(executor_info('g', type='DEFAULT'), task_info('t'))
+    assert launched(bench)[1]['command'] == {
+        'shell': True, 'value': 'echo "Launch command is not specified" >&2; exit 1'}
+
+
 def made_executor(task):
     bench = Bench()
     bench.run(task)

@@ -57,7 +57,7 @@ def test_update_is_filled_in_and_acknowledged():
     bench = Bench()
     container = bench.custom()
     bench.take()
-    sent = bench.update('t', 'TASK_RUNNING', message='running', data='ZGF0YQ==')
+    sent = bench.update('t', 'TASK_RUNNING', message='running', data='ZGF0YQ==', executor_id={'value': 'e'})
     effects = bench.take()
     tell, send = effects
     assert tell.message == {
@@ -70,11 +70,31 @@ def test_update_is_filled_in_and_acknowledged():
                           'acknowledged': {'task_id': {'value': 't'}, 'uuid': sent['uuid']}}
 
 
+def test_executor_that_does_not_name_itself_is_not_named():
+    bench = Bench()
+    bench.custom()
+    bench.take()
+    bench.update('t', 'TASK_RUNNING')
+    message, = bench.told()
+    assert message['executor_id'] is None
+    assert 'executor_id' not in message['status']
+
+
+def test_status_has_its_fields_in_the_order_of_mesos():
+    bench = Bench()
+    bench.custom()
+    bench.take()
+    bench.update('t', 'TASK_RUNNING', labels={}, healthy=True, message='m', data='', reason='r')
+    assert list(bench.model.frameworks[FRAMEWORK].executors['e'].launched['t'].statuses[0]) == [
+        'task_id', 'state', 'message', 'source', 'reason', 'data', 'agent_id', 'timestamp', 'uuid', 'healthy', 'labels',
+        'container_status']
+
+
 def test_what_the_executor_says_of_its_update_is_kept():
     bench = Bench()
     container = bench.custom()
     bench.take()
-    bench.update('t', 'TASK_RUNNING', timestamp=12.5, executor_id='e', container_status={
+    bench.update('t', 'TASK_RUNNING', timestamp=12.5, container_status={
         'cgroup_info': {'net_cls': {'classid': 3}}, 'network_infos': [{'name': 'net'}]})
     bench.update('t', 'TASK_RUNNING', container_status={'container_id': {'value': 'unknown'}})
     first = bench.statuses()[0]

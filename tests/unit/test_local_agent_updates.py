@@ -132,7 +132,7 @@ def test_update_of_one_executor_for_the_task_of_another_is_acknowledged_to_that(
     bench.custom('e1', tasks=('t1',))
     bench.custom('e2', tasks=('t2',))
     bench.take()
-    bench.update('t1', executor_id='e2')
+    bench.update('t1', sender='e2')
     send = [effect for effect in bench.take() if hasattr(effect, 'event')]
     executor = bench.model.frameworks[FRAMEWORK].executors['e1']
     assert [effect.stream for effect in send] == [executor.stream]

@@ -12,6 +12,18 @@ __all__ = ['PATHS', 'flags', 'metrics', 'state']
 SHOWN = ('disk', 'mem', 'gpus', 'cpus')
 
 
+#: Metrics of what nobody counts here, or what there is none of.
+NOTHING = (
+    'containerizer/fetcher/cache_size_total_bytes', 'containerizer/fetcher/cache_size_used_bytes',
+    'containerizer/fetcher/task_fetches_failed', 'containerizer/fetcher/task_fetches_succeeded',
+    'containerizer/mesos/container_destroy_errors', 'containerizer/mesos/provisioner/bind/remove_rootfs_errors',
+    'containerizer/mesos/provisioner/remove_container_errors', 'gc/path_removals_failed', 'gc/path_removals_pending',
+    'gc/path_removals_succeeded', 'resource_provider_manager/events/disconnect',
+    'resource_provider_manager/events/subscribe', 'resource_provider_manager/subscribed',
+    'slave/executor_directory_max_allowed_age_secs', 'slave/recovery_time_secs', 'system/load_15min',
+    'system/load_1min', 'system/load_5min')
+
+
 # ---- /state
 
 def state(agent):
@@ -170,10 +182,9 @@ def _status(status):
 
 
 def _queued(info, executor):
-    return {'id': info['task_id']['value'], 'name': info['name'], 'framework_id': executor.framework.id,
+    return {'id': info['task_id']['value'], 'name': info['name'],
             'executor_id': '' if executor.is_command else executor.id, 'slave_id': info['agent_id']['value'],
-            'state': 'TASK_STAGING', 'resources': _summary(Resources(info['resources'])),
-            'role': allocation_role(info['resources']), 'statuses': []}
+            'resources': _summary(Resources(info['resources'])), 'role': allocation_role(info['resources'])}
 
 
 # ---- the rest
@@ -232,6 +243,7 @@ def metrics(agent):
              'slave/frameworks_active': float(len(agent.frameworks)),
              'slave/executors_terminated': float(agent.counts['executors_terminated']),
              'slave/executors_preempted': 0.0}
+    found.update((name, 0.0) for name in NOTHING)
     executors = [executor for framework in agent.frameworks.values() for executor in framework.executors.values()]
     for name in ('registering', 'running', 'terminating'):
         found['slave/executors_' + name] = float(sum(executor.state == name.upper() for executor in executors))
@@ -250,6 +262,9 @@ def metrics(agent):
         found.update({'slave/%s_total' % name: has, 'slave/%s_used' % name: uses,
                       'slave/%s_percent' % name: uses / has if has else 0.0})
         found.update(('slave/%s_revocable_%s' % (name, one), 0.0) for one in ('percent', 'total', 'used'))
+    size = total.mem * 2 ** 20
+    found.update({'system/cpus_total': total.cpus, 'system/mem_total_bytes': size,
+                  'system/mem_free_bytes': size - used.mem * 2 ** 20})
     return found
 
 

@@ -6,7 +6,7 @@ from ...resources import Resources
 __all__ = ['container_resources', 'resource_statistics', 'task_message']
 
 #: What a Task has of its TaskInfo as it is.
-_COPIED = ('labels', 'discovery', 'container', 'health_check', 'check', 'kill_policy', 'max_completion_time', 'limits')
+_COPIED = ('labels', 'discovery', 'container', 'health_check', 'kill_policy', 'limits')
 
 
 def task_message(task):

@@ -9,6 +9,9 @@ __all__ = ['LAUNCHER_DIR', 'allocation_role', 'command_executor', 'duration_text
 #: Where Mesos has its own executors. Here they are part of the agent, and this is only shown.
 LAUNCHER_DIR = '/usr/libexec/mesos'
 
+#: What is done for a CommandInfo that says nothing.
+NO_COMMAND = {'shell': True, 'value': 'echo "Launch command is not specified" >&2; exit 1'}
+
 #: How many characters of a command an executor's name shows.
 SHOWN_COMMAND = 15
 
@@ -100,6 +103,9 @@ def command_environment(command):
 def launch_spec(agent, framework, command, container, environment, container_info=None):
     """The spec of :mod:`pymesos.local.launcher` for what runs `command`, in a Container that is not launched yet."""
     options = agent.options
+    if command.get('value') is None:
+        # It is given to the launcher of Mesos as it is, which says this.
+        command = dict(command, **NO_COMMAND)
     environment = dict(environment, **command_environment(command))
     environment.setdefault('PATH', options.path)
     spec = {'command': command, 'environment': environment, 'directory': container.directory,

@@ -4,6 +4,8 @@ PROTOCOL 2.5, 2.7, 3.4, 8.3.
 """
 from __future__ import absolute_import, division, print_function
 
+from collections import OrderedDict
+
 from .agent_state import REGISTERING, RUNNING, TERMINATED, TERMINATING, Executor
 from .builtin import CommandExecutor
 from .container_tree import Container
@@ -18,6 +20,10 @@ __all__ = ['Executors']
 
 #: How the launcher begins what it says if it could not make a sandbox.
 NO_SANDBOX = 'Failed to create executor directory'
+
+#: The fields of a TaskStatus in the order in which Mesos shows them.
+FIELDS = ('task_id', 'state', 'message', 'source', 'reason', 'data', 'agent_id', 'executor_id', 'timestamp', 'uuid',
+          'healthy', 'check_status', 'labels', 'container_status', 'unreachable_time', 'limitation')
 
 #: What an executor's status is if nobody knows it.
 UNKNOWN_STATUS = -1
@@ -287,11 +293,12 @@ class Executors(object):
             self._mark_drained(status)
         task_id = status['task_id']['value']
         executor = framework.task_owners.get(task_id)
+        if is_from_executor and executor is not None and executor.state != TERMINATED:
+            status['container_status'] = self._container_status(executor, status.get('container_status'))
+        status = OrderedDict((name, status[name]) for name in FIELDS if name in status)
         if executor is None:
             agent.updates.update(framework.id, status)
             return
-        if is_from_executor and executor.state != TERMINATED:
-            status['container_status'] = self._container_status(executor, status.get('container_status'))
         if executor.update(status):
             if status['state'] in TERMINAL:
                 agent.counts[status['state']] += 1

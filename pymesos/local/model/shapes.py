@@ -102,16 +102,18 @@ def legacy_task(task):
     info = task.info
     found = OrderedDict([('id', task.id), ('name', info['name']), ('framework_id', task.framework_id),
                          ('executor_id', task.executor_id or ''), ('slave_id', info['agent_id']['value']),
-                         ('state', task.state), ('resources', summary(Resources(info['resources']))),
-                         ('role', allocation_role(info['resources'])),
-                         ('statuses', [legacy_status(status) for status in task.statuses])])
-    if task_user(info):
-        found['user'] = task_user(info)
+                         ('state', task.state), ('resources', summary(Resources(info['resources'])))])
+    if info.get('limits'):
+        found['limits'] = dict((name, limit['value']) for name, limit in info['limits'].items())
+    found['role'] = allocation_role(info['resources'])
+    found['statuses'] = [legacy_status(status) for status in task.statuses]
     if 'labels' in info:
         found['labels'] = info['labels'].get('labels', [])
     for name in ('discovery', 'container', 'health_check'):
         if name in info:
             found[name] = info[name]
+    if task_user(info):
+        found['user'] = task_user(info)
     return found
 
 

@@ -10,7 +10,7 @@
 The model is PROTOCOL 5.1. Scalars are fixed-point, to 0.001. Resources of one name are kept apart where anything but
 the quantity differs: reservations, allocation, disk, revocable, shared, provider and whatever else a Resource holds.
 What Mesos uses whole only (shared and persistent volumes, MOUNT and BLOCK disks, RAW disks with an id) is counted in
-copies.
+copies. A persistent volume is the same however a use mounts it and whoever made it, as it is to Mesos.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -73,7 +73,12 @@ class AgentModel(object):
         self._recovery = Recovery(self)
         self._snapshot = snapshot
         self._attempts = 0
-        self._messages = {
+        self._messages = self._message_table()
+        self._timers = self._timer_table()
+
+    def _message_table(self):
+        """What a message of the master is for: {type: function of it}."""
+        return {
             'REGISTERED': self._on_registered, 'REREGISTERED': self._on_registered, 'PING': self._on_ping,
             'RUN_TASK': self._on_run_task, 'RUN_GROUP': self._on_run_group, 'KILL': self._on_kill, 'ACK': self._on_ack,
             'SHUTDOWN_EXECUTOR': self._on_shutdown_executor, 'SHUTDOWN_FRAMEWORK': self._on_shutdown_framework,
@@ -81,7 +86,10 @@ class AgentModel(object):
             'APPLY': lambda message: self.operations.apply(message), 'ACK_OPERATION': self._on_ack_operation,
             'DRAIN': self._on_drain, 'SHUTDOWN': lambda message: self.shutdown(),
             'REREGISTER_PLEASE': lambda message: self._on_master_silent()}
-        self._timers = {
+
+    def _timer_table(self):
+        """What a timer is for: {first part of its key: function of the others}."""
+        return {
             'register': self._register, 'ping': self._on_master_silent, 'recovered': self._finish_recovery,
             'updates': self.updates.on_timer, 'operations': self.operations.on_timer,
             'registration': self.executors.on_registration_timeout, 'shutdown': self.executors.on_shutdown_timeout,

@@ -67,10 +67,12 @@ def unpacked(reply):
 
 def replies(recorded, seen, has_body=True):
     """The differences of two answers."""
+    if recorded is None:
+        return ['status %d where there was no answer' % seen.status]
     found = []
     if (recorded.status, recorded.reason) != (seen.status, seen.reason):
-        return ['status %d %s for %d %s: %r' % (seen.status, seen.reason, recorded.status, recorded.reason,
-                                                 seen.body[:200])]
+        return ['status %d %s for %d %s: %r'
+                % (seen.status, seen.reason, recorded.status, recorded.reason, seen.body[:200])]
     if recorded.names != seen.names:
         found.append('headers %s for %s' % (', '.join(seen.names), ', '.join(recorded.names)))
     for name in VALUES:

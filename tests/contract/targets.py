@@ -246,7 +246,17 @@ class LocalTarget(Target):
         shutil.rmtree(self.agents[n].work_dir)
 
     def unregister_agent(self, n):
-        self.cluster.unregister_agent(n)
+        node = self.cluster._agents[n]
+
+        def leave():
+            node.model.unregister()
+            node.settle()
+
+        self.cluster._loop.carry_out(leave)
+        raw.wait_until(lambda: self.agents[n].id not in [
+            agent['agent_info']['id']['value'] for agent in self.operator('GET_AGENTS').get('agents', [])],
+            'the agent to be removed')
+        self.cluster.kill_agent(n)
 
     def start_agent(self, n, is_awaited=True):
         self.cluster.start_agent(n)

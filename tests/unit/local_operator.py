@@ -85,7 +85,7 @@ class Desk(Bench):
 
 
 def two_agents(desk):
-    """An agent with 4 cpus, 4096 MB, 10000 MB of disk and ports, and one with 2, 2048, 5000 and a static reservation."""
+    """An agent with 4 cpus, 4096 MB, 10000 MB of disk and ports; one with 2, 2048, 5000 and a static reservation."""
     first = desk.agent(5051, resources(4, 4096) + [scalar('disk', 10000), PORTS])
     second = desk.agent(5052, resources(2, 2048) + [scalar('disk', 5000), scalar(
         'cpus', 1, reservations=[{'type': 'STATIC', 'role': 'static'}])])

@@ -243,8 +243,8 @@ def test_volume_on_an_unknown_agent_is_refused(desk, kind):
      'Invalid resources: Invalid ReservationInfo: Dynamically reserved resource cpus(reservations: [(DYNAMIC,eng)])'
      '{REV}:1 cannot be created from revocable resources'),
     ([scalar('cpus', 1, allocation_info={'role': 'eng'}, **dynamic('eng'))],
-     'A reserve operation was attempted with an allocated resource, but the operator API only allows reservations to be '
-     'made to unallocated resources'),
+     'A reserve operation was attempted with an allocated resource, but the operator API only allows reservations to '
+     'be made to unallocated resources'),
 ])
 def test_reservation_that_cannot_be_is_refused(desk, agent, wanted, text):
     assert desk.ask('RESERVE_RESOURCES', agent_id=value(agent.id), resources=wanted) == (

@@ -262,6 +262,28 @@ def test_metrics_tell_of_each_framework(desk):
             found[prefix + 'roles/ops/suppressed']) == (1.0, 1.0, 0.0)
 
 
+def test_metrics_count_calls_events_offers_operations_and_tasks_of_a_framework():
+    lived = Lived()
+    lived.framework.decline([lived.framework.offers()[-1]])
+    lived.framework.acknowledge(lived.agent.update(lived.framework, 't', 'TASK_FAILED', executor_id='e'))
+    prefix = 'master/frameworks/test/%s/' % lived.framework.id
+    found = metrics(lived.desk)
+    for name, number in (('calls', 4), ('calls/subscribe', 1), ('calls/accept', 1), ('calls/decline', 1),
+                         ('calls/acknowledge', 1), ('calls/kill', 0), ('events/subscribed', 1), ('events/offers', 2),
+                         ('events/update', 2), ('events/heartbeat', 1), ('events', 6), ('offers/sent', 2),
+                         ('offers/accepted', 1), ('offers/declined', 1), ('operations', 2), ('operations/reserve', 1),
+                         ('operations/launch', 1), ('tasks/terminal/task_failed', 1),
+                         ('tasks/active/task_staging', 1)):
+        assert found[prefix + name] == number, name
+
+
+def test_metrics_of_a_framework_keep_its_first_name_and_outlive_it(desk):
+    framework = desk.framework(framework_info(name='old'))
+    framework.call('UPDATE_FRAMEWORK', {'framework_info': dict(framework.info, name='new')})
+    framework.call('TEARDOWN')
+    assert metrics(desk)['master/frameworks/old/%s/calls/update_framework' % framework.id] == 1
+
+
 def test_all_metrics_are_numbers(desk):
     two_agents(desk)
     assert all(isinstance(number, float) for number in metrics(desk).values())

@@ -62,5 +62,10 @@ def flags(master):
         found['weights'] = ','.join('%s=%g' % pair for pair in sorted(options.weights.items()))
     if options.cluster is not None:
         found['cluster'] = options.cluster
+    if options.authenticate_frameworks:
+        found['http_framework_authenticators'] = 'basic'
+    if options.authenticate_frameworks or options.authenticate_readonly or options.authenticate_readwrite:
+        # They are in no file.
+        found['credentials'] = ''
     found['work_dir'] = getattr(options, 'work_dir', None) or ''
     return dict((name, found[name]) for name in sorted(found))

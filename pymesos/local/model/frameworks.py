@@ -4,7 +4,7 @@ Functions on a :class:`~.master.MasterModel`.
 """
 from __future__ import absolute_import, division, print_function
 
-from . import offers, operations, updates, validation
+from . import metrics, offers, operations, updates, validation
 from .effects import Cancel, CloseStream, Reply, Send, Tell, Timer, refuse
 from .state import Framework
 
@@ -86,6 +86,7 @@ def beat(master, stream):
     """Send a HEARTBEAT, and see to the next."""
     if stream in master.streams:
         master.effects.append(Send(stream, {'type': 'HEARTBEAT'}))
+        metrics.count_event(master.frameworks[master.streams[stream]], 'HEARTBEAT')
         master.effects.append(Timer(('heartbeat', stream), master.options.heartbeat_interval))
 
 

@@ -7,7 +7,7 @@ from __future__ import absolute_import, division, print_function
 
 from collections import OrderedDict, defaultdict
 
-from . import agents, frameworks, offers, operations, updates
+from . import agents, frameworks, metrics, offers, operations, updates
 from .allocator import Allocator
 from .effects import Reply, Send, Tell, Timer, refuse
 from .maintenance import Maintenance
@@ -147,6 +147,7 @@ class MasterModel(object):
             return Reply(501)
         if kind in _COUNTED:
             self.counts[_COUNTED[kind]] += 1
+        metrics.count_call(framework, call)
         return _CALLS[kind](self, framework, call.get(kind.lower())) or Reply(202)
 
     def _refusal(self, framework, principal, stream_id):
@@ -232,6 +233,7 @@ class MasterModel(object):
         """Send an event to a framework; it is lost if the framework is not connected."""
         if framework.stream is not None:
             self.effects.append(Send(framework.stream, {'type': kind, kind.lower(): body}))
+            metrics.count_event(framework, kind, body)
 
     def count(self, what):
         """The next number for an id of 'framework', 'agent' or 'offer'; the first is 0."""

@@ -3,13 +3,14 @@ from __future__ import absolute_import, division, print_function
 
 from six.moves.urllib.parse import quote
 
-__all__ = ['snapshot']
+__all__ = ['count_call', 'count_event', 'snapshot']
 
 _ACTIVE = ('TASK_STAGING', 'TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING', 'TASK_UNREACHABLE', 'TASK_UNKNOWN')
 _ENDED = ('TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_ERROR', 'TASK_LOST', 'TASK_DROPPED', 'TASK_GONE',
           'TASK_GONE_BY_OPERATOR')
 _OPERATIONS = ('create', 'create_disk', 'destroy', 'destroy_disk', 'grow_volume', 'reserve', 'shrink_volume',
                'unreserve')
+_LAUNCHES = ('launch', 'launch_group')
 _OPERATION_STATES = ('dropped', 'error', 'failed', 'finished', 'gone_by_operator', 'pending', 'recovering', 'total',
                      'unreachable')
 
@@ -32,6 +33,14 @@ valid_operation_status_update_acknowledgements valid_operation_status_updates va
 valid_status_updates event_queue_dispatches event_queue_http_requests event_queue_messages
 '''.split()
 
+#: What is shown of each framework beside its tasks and roles.
+_CALLS = ('subscribe teardown accept decline accept_inverse_offers decline_inverse_offers revive kill shutdown '
+          'acknowledge acknowledge_operation_status reconcile reconcile_operations message request suppress '
+          'update_framework').split()
+_EVENTS = ('subscribed offers inverse_offers rescind rescind_inverse_offer update update_operation_status message '
+           'failure error heartbeat').split()
+_OFFERS = ('sent', 'accepted', 'declined', 'rescinded')
+
 _RESOURCES = ('cpus', 'mem', 'disk', 'gpus')
 
 
@@ -51,6 +60,30 @@ def snapshot(master):
     for framework in list(master.frameworks.values()) + list(master.completed_frameworks.values()):
         found.update(_framework(framework))
     return found
+
+
+def count_call(framework, call):
+    """Count a call of a :class:`~.state.Framework` other than SUBSCRIBE."""
+    kind, counts = call['type'], framework.counts
+    counts['calls/' + kind.lower()] += 1
+    if kind == 'DECLINE':
+        counts['offers/declined'] += len(call['decline'].get('offer_ids', ()))
+    elif kind == 'ACCEPT':
+        counts['offers/accepted'] += len(call['accept'].get('offer_ids', ()))
+        for operation in call['accept'].get('operations', ()):
+            counts['operations/' + operation.get('type', 'UNKNOWN').lower()] += 1
+
+
+def count_event(framework, kind, body=None):
+    """Count an event that is sent to a framework."""
+    counts = framework.counts
+    counts['events/' + kind.lower()] += 1
+    if kind == 'OFFERS':
+        counts['offers/sent'] += len(body['offers'])
+    elif kind == 'RESCIND':
+        counts['offers/rescinded'] += 1
+    elif kind == 'SUBSCRIBED':
+        counts['calls/subscribe'] += 1
 
 
 def _cluster(master):
@@ -114,8 +147,14 @@ def _allocator(master, used, offered):
 
 
 def _framework(framework):
-    prefix = 'master/frameworks/%s/%s/' % (quote(framework.info['name'].encode('utf-8'), safe=''), framework.id)
+    prefix = 'master/frameworks/%s/%s/' % (quote(framework.first_name.encode('utf-8'), safe=''), framework.id)
     found = {'subscribed': framework.is_connected}
+    for group, names in (('calls', _CALLS), ('events', _EVENTS), ('operations', _OPERATIONS + _LAUNCHES)):
+        numbers = dict(('%s/%s' % (group, name), framework.counts.get('%s/%s' % (group, name), 0)) for name in names)
+        found.update(numbers)
+        found[group] = sum(numbers.values())
+    for group, names in (('offers', _OFFERS), ('tasks/terminal', [state.lower() for state in _ENDED])):
+        found.update(('%s/%s' % (group, name), framework.counts.get('%s/%s' % (group, name), 0)) for name in names)
     states = [task.state for task in _current(framework)]
     found.update(('tasks/active/' + state.lower(), states.count(state)) for state in _ACTIVE)
     found.update(('roles/%s/suppressed' % role, role in framework.suppressed) for role in framework.roles)

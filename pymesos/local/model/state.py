@@ -5,7 +5,7 @@ Ids are text; messages are dicts in the shape of the v1 API (PROTOCOL 5); amount
 """
 from __future__ import absolute_import, division, print_function
 
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 
 from ...resources import Resources
 
@@ -57,6 +57,10 @@ class Framework(object):
         self.agent_ids = set()
         #: operation id -> uuid of its Operation; only of operations that it gave an id.
         self.operation_uuids = {}
+        #: What it did and was told how often: {name of the metric without what comes before: number}.
+        self.counts = defaultdict(int)
+        #: The name that it had at first, under which its metrics are found.
+        self.first_name = info.get('name', '')
 
     def add_unreachable(self, task):
         """Keep a task whose agent cannot be reached; only so many are kept."""

@@ -130,6 +130,8 @@ def update_task(master, task, status, latest=None):
         master.publisher.task_updated(task, status)
     if not was_over and task.state in _OVER:
         count_task(master, status)
+        if task.framework_id in master.frameworks:
+            master.frameworks[task.framework_id].counts['tasks/terminal/' + state.lower()] += 1
         release(master, task)
 
 

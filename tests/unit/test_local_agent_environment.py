@@ -5,7 +5,7 @@ import pytest
 from local_agent import AGENT, FRAMEWORK, OWN, Bench, command_task, executor_info, framework_info, task_info
 
 from pymesos.local.model.effects import Launch
-from pymesos.local.model.executor_specs import duration_text
+from pymesos.local.model.texts import duration
 from pymesos.utils import parse_duration
 
 PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -163,5 +163,5 @@ def test_name_of_a_command_executor_shows_the_command(command, shown):
     (0, '0ns'), (2, '2secs'), (60, '1mins'), (90, '90secs'), (900, '15mins'), (3600, '1hrs'), (86400, '1days'),
     (604800, '1weeks'), (0.25, '250ms'), (1.5, '1500ms'), (1e-6, '1us'), (5e-9, '5ns')])
 def test_durations_are_written_as_mesos_does(seconds, text):
-    assert duration_text(seconds) == text
+    assert duration(seconds) == text
     assert parse_duration(text) == pytest.approx(seconds)

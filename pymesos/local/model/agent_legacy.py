@@ -2,15 +2,13 @@
 from __future__ import absolute_import, division, print_function
 
 from ...resources import Resources
-from .agent_shapes import container_resources, resource_statistics, task_message
-from .executor_specs import LAUNCHER_DIR, allocation_role, duration_text
+from .agent_shapes import container_resources, resource_statistics
+from .executor_specs import LAUNCHER_DIR
+from .shapes import allocation_role, attributes, both_formats, legacy_task, summary
+from .texts import duration
 from .version import BUILD
 
 __all__ = ['PATHS', 'flags', 'metrics', 'state']
-
-#: Scalars that are shown even where there is none.
-SHOWN = ('disk', 'mem', 'gpus', 'cpus')
-
 
 #: Metrics of what nobody counts here, or what there is none of.
 NOTHING = (
@@ -32,9 +30,9 @@ def state(agent):
     found.update({
         'start_time': agent.start_time, 'id': agent.agent_id or '', 'pid': agent.pid,
         'hostname': agent.options.hostname, 'capabilities': [item['type'] for item in agent.capabilities],
-        'resources': _summary(Resources(agent.total))})
+        'resources': summary(Resources(agent.total))})
     found.update(_reservations(agent))
-    found.update({'resource_providers': [], 'attributes': _attributes(agent.options.attributes),
+    found.update({'resource_providers': [], 'attributes': attributes(agent.options.attributes),
                   'master_hostname': (agent.master or '').rpartition(':')[0], 'flags': flags(agent)['flags'],
                   'frameworks': [_framework(framework) for framework in agent.frameworks.values()],
                   'completed_frameworks': [_framework(framework)
@@ -47,48 +45,19 @@ def state(agent):
     return found
 
 
-def _summary(resources):
-    found = dict((name, 0.0) for name in SHOWN)
-    for item in resources.to_list():
-        name = item['name']
-        if item['type'] == 'SCALAR':
-            found[name] = resources.scalar(name)
-        elif item['type'] == 'RANGES':
-            found[name] = '[%s]' % ', '.join('%d-%d' % pair for pair in resources.ranges(name))
-        else:
-            found[name] = '{%s}' % ', '.join(sorted(resources.set(name)))
-    return found
-
-
 def _reservations(agent):
     """Resources by role, in short and in full, and of each how much is in use."""
     total, used = Resources(agent.total), _used(agent)
     found = {}
     for key, resources in (('reserved_resources', total), ('reserved_resources_allocated', used)):
         roles = sorted(set(item['reservations'][-1]['role'] for item in resources.reserved().to_list()))
-        found[key] = dict((role, _summary(resources.reserved(role))) for role in roles)
+        found[key] = dict((role, summary(resources.reserved(role))) for role in roles)
     found['reserved_resources_full'] = dict(
-        (role, _full(total.reserved(role))) for role in sorted(found['reserved_resources']))
-    found['unreserved_resources'] = _summary(total.unreserved())
-    found['unreserved_resources_full'] = _full(total.unreserved())
-    found['unreserved_resources_allocated'] = _summary(used.unreserved())
+        (role, both_formats(total.reserved(role))) for role in sorted(found['reserved_resources']))
+    found['unreserved_resources'] = summary(total.unreserved())
+    found['unreserved_resources_full'] = both_formats(total.unreserved())
+    found['unreserved_resources_allocated'] = summary(used.unreserved())
     return found
-
-
-def _full(resources):
-    """Resource dicts as Mesos has them in these lists: the older format where it will do, and the newer besides."""
-    full = []
-    for item in resources.to_list():
-        shown, stack = dict(item), item.get('reservations', [])
-        if not stack:
-            shown['role'] = '*'
-        elif len(stack) == 1:
-            shown['role'] = stack[0]['role']
-            if stack[0].get('type') == 'DYNAMIC':
-                shown['reservation'] = dict((name, stack[0][name]) for name in ('principal', 'labels')
-                                            if name in stack[0])
-        full.append(shown)
-    return full
 
 
 def _used(agent):
@@ -98,23 +67,6 @@ def _used(agent):
             used = used + container_resources(container)
     return Resources([dict((name, item[name]) for name in item if name != 'allocation_info')
                       for item in used.to_list()])
-
-
-def _attributes(attributes):
-    found = {}
-    for attribute in attributes:
-        kind = attribute['type']
-        if kind == 'SCALAR':
-            value = attribute['scalar']['value']
-        elif kind == 'TEXT':
-            value = attribute['text']['value']
-        elif kind == 'SET':
-            value = '{%s}' % ', '.join(attribute['set'].get('item', ()))
-        else:
-            value = '[%s]' % ', '.join('%d-%d' % (pair['begin'], pair['end'])
-                                       for pair in attribute['ranges'].get('range', ()))
-        found[attribute['name']] = value
-    return found
 
 
 def _framework(framework):
@@ -137,7 +89,7 @@ def _executor(executor):
     info = executor.info
     found = {'id': executor.id, 'name': info.get('name', ''), 'source': info.get('source', ''),
              'container': executor.container.token, 'directory': executor.container.directory,
-             'resources': _summary(container_resources(executor.container)),
+             'resources': summary(container_resources(executor.container)),
              'role': allocation_role(info.get('resources', ()))}
     if 'labels' in info:
         found['labels'] = info['labels'].get('labels', [])
@@ -145,46 +97,17 @@ def _executor(executor):
         found['type'] = info['type']
     is_over = executor.is_removed
     live = list(executor.launched.values()) + ([] if is_over else list(executor.terminated.values()))
-    found['tasks'] = [_task(task) for task in live]
+    found['tasks'] = [legacy_task(task) for task in live]
     found['queued_tasks'] = [_queued(info, executor) for info in executor.queued.values()]
-    found['completed_tasks'] = [_task(task) for task in
+    found['completed_tasks'] = [legacy_task(task) for task in
                                 list(executor.completed) + (list(executor.terminated.values()) if is_over else [])]
-    return found
-
-
-def _task(task):
-    info = task.info
-    found = {'id': task.id, 'name': info['name'], 'framework_id': task.framework_id,
-             'executor_id': task.executor_id or '', 'slave_id': info['agent_id']['value'], 'state': task.state,
-             'resources': _summary(Resources(info['resources'])), 'role': allocation_role(info['resources']),
-             'statuses': [_status(status) for status in task.statuses]}
-    message = task_message(task)
-    for name in ('user', 'discovery', 'container', 'health_check'):
-        if name in message:
-            found[name] = message[name]
-    if 'labels' in info:
-        found['labels'] = info['labels'].get('labels', [])
-    return found
-
-
-def _status(status):
-    found = {'state': status['state'], 'timestamp': status['timestamp']}
-    if 'labels' in status:
-        found['labels'] = status['labels'].get('labels', [])
-    if 'container_status' in status:
-        found['container_status'] = dict((name, status['container_status'][name])
-                                         for name in ('container_id', 'network_infos', 'cgroup_info')
-                                         if name in status['container_status'])
-    for name in ('healthy', 'check_status'):
-        if name in status:
-            found[name] = status[name]
     return found
 
 
 def _queued(info, executor):
     return {'id': info['task_id']['value'], 'name': info['name'],
             'executor_id': '' if executor.is_command else executor.id, 'slave_id': info['agent_id']['value'],
-            'resources': _summary(Resources(info['resources'])), 'role': allocation_role(info['resources'])}
+            'resources': summary(Resources(info['resources'])), 'role': allocation_role(info['resources'])}
 
 
 # ---- the rest
@@ -213,7 +136,7 @@ def flags(agent):
     """``/flags``: {'flags': {name: text}}, of Mesos' flags those that mean something here."""
     options = agent.options
     found = {
-        'attributes': ';'.join('%s:%s' % pair for pair in _attributes(options.attributes).items()),
+        'attributes': ';'.join('%s:%s' % pair for pair in attributes(options.attributes).items()),
         'authenticate_http_executors': options.authenticate_executors,
         'authenticate_http_readonly': options.authenticate_readonly,
         'authenticate_http_readwrite': options.authenticate_readwrite,
@@ -226,9 +149,9 @@ def flags(agent):
         'work_dir': options.work_dir or ''}
     for name in ('executor_registration_timeout', 'executor_reregistration_timeout', 'executor_shutdown_grace_period',
                  'recovery_timeout'):
-        found[name] = duration_text(getattr(options, name))
-    found['http_heartbeat_interval'] = duration_text(options.heartbeat_interval)
-    found['registration_backoff_factor'] = duration_text(options.registration_backoff)
+        found[name] = duration(getattr(options, name))
+    found['http_heartbeat_interval'] = duration(options.heartbeat_interval)
+    found['registration_backoff_factor'] = duration(options.registration_backoff)
     return {'flags': dict((name, _flag(value)) for name, value in found.items())}
 
 

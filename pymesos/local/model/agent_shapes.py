@@ -1,32 +1,9 @@
-"""Messages that an agent shows of what it has."""
+"""What an agent shows of its containers."""
 from __future__ import absolute_import, division, print_function
 
 from ...resources import Resources
 
-__all__ = ['container_resources', 'resource_statistics', 'task_message']
-
-#: What a Task has of its TaskInfo as it is.
-_COPIED = ('labels', 'discovery', 'container', 'health_check', 'kill_policy', 'limits')
-
-
-def task_message(task):
-    """The Task message of an :class:`~.agent_state.AgentTask`."""
-    info = task.info
-    message = {'name': info['name'], 'task_id': info['task_id'], 'framework_id': {'value': task.framework_id}}
-    if task.executor_id is not None:
-        message['executor_id'] = {'value': task.executor_id}
-    message.update(agent_id=info['agent_id'], state=task.state, resources=info['resources'])
-    if task.statuses:
-        message['statuses'] = list(task.statuses)
-    if task.update_uuid is not None:
-        message.update(status_update_state=task.update_state, status_update_uuid=task.update_uuid)
-    for name in _COPIED:
-        if name in info:
-            message[name] = info[name]
-    user = info.get('command', {}).get('user') or info.get('executor', {}).get('command', {}).get('user')
-    if user:
-        message['user'] = user
-    return message
+__all__ = ['container_resources', 'resource_statistics']
 
 
 def container_resources(container):

@@ -2,8 +2,8 @@
 from __future__ import absolute_import, division, print_function
 
 from . import agent_legacy
-from .agent_shapes import task_message
 from .effects import Reply, refuse
+from .shapes import task_message
 from .version import BUILD
 
 __all__ = ['AgentViews']

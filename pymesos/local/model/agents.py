@@ -10,6 +10,7 @@ from ...resources import Resources
 from . import frameworks, offers, operations, updates
 from .effects import Cancel, Tell, Timer
 from .state import Agent, Task
+from .texts import duration
 
 __all__ = ['check_drained', 'deactivate', 'drain', 'mark_gone', 'on_disconnected', 'on_ping_due', 'on_pong',
            'on_recovery_timeout', 'on_register', 'on_reregister', 'on_reregister_timeout', 'on_unregister',
@@ -290,15 +291,6 @@ def on_recovery_timeout(master):
         master.unreachable_agents[agent_id] = master.world.nanoseconds()
         master.counts['recovery_slave_removals'] += 1
         _tell_failure(master, agent_id)
-
-
-def duration(seconds):
-    """Seconds as Mesos writes a duration: with the largest unit that gives a whole number (PROTOCOL 3.3)."""
-    nanoseconds = int(round(seconds * 1e9))
-    for unit, size in (('weeks', 604800), ('days', 86400), ('hrs', 3600), ('mins', 60), ('secs', 1)):
-        if nanoseconds and nanoseconds % (size * 10 ** 9) == 0:
-            return '%d%s' % (nanoseconds // (size * 10 ** 9), unit)
-    return '%gms' % (nanoseconds / 1e6) if nanoseconds else '0ns'
 
 
 def _mark_unreachable(master, agent, text):

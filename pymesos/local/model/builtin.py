@@ -9,7 +9,8 @@ from collections import OrderedDict
 
 from .checks import Checker, empty_check_status
 from .effects import Cancel, Timer
-from .executor_specs import allocation_role, seconds_of, shutdown_grace
+from .executor_specs import seconds_of, shutdown_grace
+from .shapes import allocation_role
 
 __all__ = ['BuiltinExecutor', 'CommandExecutor', 'Run', 'ending']
 

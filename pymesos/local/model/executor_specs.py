@@ -2,9 +2,11 @@
 from __future__ import absolute_import, division, print_function
 
 from ...utils import decode_data
+from .shapes import allocation_role
+from .texts import duration
 
-__all__ = ['LAUNCHER_DIR', 'allocation_role', 'command_executor', 'duration_text', 'executor_environment',
-           'executor_sandbox', 'launch_spec', 'nested_environment', 'nested_sandbox', 'seconds_of', 'shutdown_grace']
+__all__ = ['LAUNCHER_DIR', 'command_executor', 'executor_environment', 'executor_sandbox', 'launch_spec',
+           'nested_environment', 'nested_sandbox', 'seconds_of', 'shutdown_grace']
 
 #: Where Mesos has its own executors. Here they are part of the agent, and this is only shown.
 LAUNCHER_DIR = '/usr/libexec/mesos'
@@ -14,18 +16,6 @@ NO_COMMAND = {'shell': True, 'value': 'echo "Launch command is not specified" >&
 
 #: How many characters of a command an executor's name shows.
 SHOWN_COMMAND = 15
-
-_UNITS = (('weeks', 7 * 86400 * 10 ** 9), ('days', 86400 * 10 ** 9), ('hrs', 3600 * 10 ** 9), ('mins', 60 * 10 ** 9),
-          ('secs', 10 ** 9), ('ms', 10 ** 6), ('us', 10 ** 3), ('ns', 1))
-
-
-def duration_text(seconds):
-    """A duration as Mesos prints it: in the largest unit of which it is a whole number (PROTOCOL 3.3)."""
-    nanoseconds = int(round(seconds * 10 ** 9))
-    for name, size in _UNITS:
-        if nanoseconds >= size and nanoseconds % size == 0:
-            return '%d%s' % (nanoseconds // size, name)
-    return '%dns' % nanoseconds
 
 
 def seconds_of(duration):
@@ -37,13 +27,6 @@ def shutdown_grace(options, executor_info):
     """The seconds that an executor has after SHUTDOWN."""
     given = executor_info.get('shutdown_grace_period')
     return options.executor_shutdown_grace_period if given is None else seconds_of(given)
-
-
-def allocation_role(resources):
-    """The role that resources are allocated to; '*' if they do not say."""
-    for resource in resources:
-        return resource.get('allocation_info', {}).get('role', '*')
-    return '*'
 
 
 def executor_sandbox(options, agent_id, framework_id, executor_id, container):
@@ -73,11 +56,11 @@ def executor_environment(agent, executor):
         'MESOS_AGENT_ENDPOINT': agent.pid.partition('@')[2],
         'MESOS_CHECKPOINT': '1' if framework.is_checkpointed else '0',
         'MESOS_HTTP_COMMAND_EXECUTOR': '0',
-        'MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD': duration_text(shutdown_grace(options, executor.info)),
+        'MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD': duration(shutdown_grace(options, executor.info)),
     })
     if framework.is_checkpointed:
-        environment['MESOS_RECOVERY_TIMEOUT'] = duration_text(options.recovery_timeout)
-        environment['MESOS_SUBSCRIPTION_BACKOFF_MAX'] = duration_text(options.executor_reregistration_timeout)
+        environment['MESOS_RECOVERY_TIMEOUT'] = duration(options.recovery_timeout)
+        environment['MESOS_SUBSCRIPTION_BACKOFF_MAX'] = duration(options.executor_reregistration_timeout)
     if options.is_tls:
         environment['LIBPROCESS_SSL_ENABLED'] = '1'
     return environment

@@ -10,11 +10,12 @@ from .agent_state import REGISTERING, RUNNING, TERMINATED, TERMINATING, Executor
 from .builtin import CommandExecutor
 from .container_tree import Container
 from .effects import Cancel, Timer
-from .executor_specs import (command_executor, duration_text, executor_environment, executor_sandbox, launch_spec,
+from .executor_specs import (command_executor, executor_environment, executor_sandbox, launch_spec,
                              shutdown_grace)
 from .simulated import SimulatedExecutor
 from .state import TERMINAL
 from .task_groups import GroupExecutor
+from .texts import duration
 
 __all__ = ['Executors']
 
@@ -176,7 +177,7 @@ class Executors(object):
         if executor is not None and executor.state == REGISTERING:
             self.give_up(executor, {
                 'state': 'TASK_FAILED', 'reason': 'REASON_EXECUTOR_REGISTRATION_TIMEOUT',
-                'message': 'Executor did not register within %s' % duration_text(
+                'message': 'Executor did not register within %s' % duration(
                     self._agent.options.executor_registration_timeout)})
 
     def give_up(self, executor, termination):

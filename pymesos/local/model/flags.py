@@ -1,7 +1,9 @@
 """The flags that the master says it was started with: those of Mesos 1.11, with its settings where there are some."""
 from __future__ import absolute_import, division, print_function
 
-__all__ = ['duration', 'flags']
+from .texts import duration
+
+__all__ = ['flags']
 
 #: Flags that have no setting here, with the values that a real master shows.
 _FIXED = {
@@ -18,21 +20,6 @@ _FIXED = {
     'registry_store_timeout': '20secs', 'registry_strict': 'false', 'require_agent_domain': 'false',
     'role_sorter': 'drf', 'version': 'false', 'webui_dir': '/usr/share/mesos/webui', 'zk_session_timeout': '10secs',
 }
-
-_UNITS = (('weeks', 7 * 86400), ('days', 86400), ('hrs', 3600), ('mins', 60), ('secs', 1), ('ms', 1e-3), ('us', 1e-6),
-          ('ns', 1e-9))
-
-
-def duration(seconds):
-    """Seconds as Mesos writes a duration: with the largest unit that gives a whole number (PROTOCOL 3.3)."""
-    if not seconds:
-        return '0ns'
-    nanoseconds = int(round(seconds * 1e9))
-    for unit, size in _UNITS:
-        whole, rest = divmod(nanoseconds, int(round(size * 1e9)))
-        if not rest:
-            return '%d%s' % (whole, unit)
-    return '%dns' % nanoseconds
 
 
 def flags(master):

@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 from .agent_state import REGISTERING, RUNNING, TERMINATED, TERMINATING, AgentFramework, AgentTask, Executor
 from .container_tree import Container
 from .effects import Timer
-from .executor_specs import duration_text
+from .texts import duration
 
 __all__ = ['Recovery', 'snapshot']
 
@@ -93,7 +93,7 @@ class Recovery(object):
                     executor.is_awaited = False
                     agent.executors.give_up(executor, {
                         'state': framework.lost('TASK_GONE'), 'reason': 'REASON_EXECUTOR_REREGISTRATION_TIMEOUT',
-                        'message': 'Executor did not reregister within %s' % duration_text(
+                        'message': 'Executor did not reregister within %s' % duration(
                             agent.options.executor_reregistration_timeout)})
 
     def _recover(self, framework, item):

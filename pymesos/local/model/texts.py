@@ -9,14 +9,27 @@ import six
 
 from ..schema import SCALARS, load
 
-__all__ = ['items', 'labels', 'message', 'names', 'resource', 'resource_list', 'resources', 'scalar']
+__all__ = ['duration', 'items', 'labels', 'message', 'names', 'resource', 'resource_list', 'resources', 'scalar']
 
 _INT64_MIN = -2 ** 63
+
+#: Units of durations, in nanoseconds.
+_UNITS = (('weeks', 604800 * 10 ** 9), ('days', 86400 * 10 ** 9), ('hrs', 3600 * 10 ** 9), ('mins', 60 * 10 ** 9),
+          ('secs', 10 ** 9), ('ms', 10 ** 6), ('us', 10 ** 3))
 
 
 def names(values):
     """A set of names: '{ a, b }'."""
     return '{ %s }' % ', '.join(values) if values else '{  }'
+
+
+def duration(seconds):
+    """Seconds as a duration: in the largest unit of which it is a whole number (PROTOCOL 3.3)."""
+    nanoseconds = int(round(seconds * 10 ** 9))
+    for name, size in _UNITS:
+        if nanoseconds >= size and nanoseconds % size == 0:
+            return '%d%s' % (nanoseconds // size, name)
+    return '%dns' % nanoseconds
 
 
 def scalar(value):

@@ -82,6 +82,8 @@ def _prepare(spec, name, streams):
     directory = to_bytes(spec['directory'])
     if spec.get('make', True):
         user = _make_sandbox(spec, directory)
+        for volume in spec.get('volumes') or ():
+            _link_volume(volume, directory, user)
     else:
         user = _find_user(spec.get('user'))
         os.chdir(directory)
@@ -162,6 +164,26 @@ def _point_latest(directory):
     link = os.path.join(folder, b'.latest.' + str(os.getpid()).encode('ascii'))
     os.symlink(directory, link)
     os.rename(link, os.path.join(folder, b'latest'))
+
+
+def _link_volume(volume, directory, user):
+    """Make the folder of a persistent volume, if it is new, and a link to it in the sandbox."""
+    from .sandbox import Escape, split_name
+    source = to_bytes(volume['source'])
+    try:
+        steps = split_name(volume['path'])
+        if not os.path.isdir(source):
+            os.makedirs(source, PARENT_MODE)
+        if user is not None and os.geteuid() == 0:
+            os.chown(source, user.pw_uid, user.pw_gid)
+        if len(steps) > 1:
+            _enter(os.path.join(directory, *steps[:-1]), directory)
+        os.symlink(source, steps[-1] if steps else b'.')
+        os.chdir(directory)
+    except Escape as error:
+        raise Refused('Failed to link a volume: %s' % error)
+    except OSError as error:
+        raise Refused("Failed to link volume '%s': %s" % (volume['path'], os.strerror(error.errno)))
 
 
 def _find_user(name):

@@ -15,6 +15,8 @@ A container is named by a text that its owner chooses. What it is to be is told 
 ``work``       Working directory, absolute. Default `directory`.
 ``user``       Name of the user to run as. Default None, the user of the host. Needs root if it is another one.
 ``uris``       [CommandInfo.URI] to fetch into `directory` before the process starts, as `user`. Default none.
+``volumes``    [{'path', 'source'}]: persistent volumes; `source` is a folder, made if it is not there and given to
+               `user`, and `path` becomes a symbolic link to it in the sandbox. Default none.
 ``stdout``, ``stderr``  Name of the file in `directory` to append to; None for none. Defaults 'stdout', 'stderr'.
 ``io``         None (files only), 'pipes' or 'tty': the standard streams are relayed; files get a copy if named. With
                'tty' all output is 'stdout'. Default None, and standard input is /dev/null.

@@ -95,7 +95,7 @@ def test_spec_says_what_to_run_where_and_as_whom():
     assert dict((name, spec[name]) for name in spec if name not in ('environment', 'directory', 'work')) == {
         'command': command, 'user': 'fred', 'uris': uris, 'stdout': 'stdout', 'stderr': 'stderr', 'io': 'tty',
         'window': {'rows': 24, 'columns': 80}, 'rlimits': [{'type': 'RLMT_CORE', 'soft': 0, 'hard': 0}],
-        'root': '/work', 'latest': True}
+        'root': '/work', 'latest': True, 'volumes': []}
 
 
 @pytest.mark.parametrize('switch_user,named,user', [(True, None, 'root'), (True, 'nobody', 'nobody'),
@@ -128,6 +128,37 @@ def test_task_without_a_command_fails_when_it_is_run():
     bench.run_group(executor_info('g', type='DEFAULT'), task_info('t'))
     assert launched(bench)[1]['command'] == {
         'shell': True, 'value': 'echo "Launch command is not specified" >&2; exit 1'}
+
+
+def volume(name='v', role='eng/dev'):
+    return {'name': 'disk', 'type': 'SCALAR', 'scalar': {'value': 64.0}, 'allocation_info': {'role': role},
+            'reservations': [{'type': 'DYNAMIC', 'role': role}],
+            'disk': {'persistence': {'id': name}, 'volume': {'mode': 'RW', 'container_path': 'data/' + name}}}
+
+
+def test_volumes_are_where_mesos_has_them_and_linked_into_the_sandbox():
+    bench = Bench()
+    bench.run(command_task('c', resources=OWN + [volume()]))
+    assert launched(bench)[1]['volumes'] == [{'path': 'data/v', 'source': '/work/volumes/roles/eng dev/v'}]
+    bench.run(task_info('t', resources=OWN + [volume()]), executor_info(resources=OWN + [volume('own', 'eng')]))
+    assert launched(bench)[1]['volumes'] == [{'path': 'data/own', 'source': '/work/volumes/roles/eng/own'},
+                                             {'path': 'data/v', 'source': '/work/volumes/roles/eng dev/v'}]
+    bench.run_group(executor_info('g', type='DEFAULT'), command_task('t1', resources=OWN + [volume()]),
+                    command_task('t2'))
+    assert [effect.spec['volumes'] for effect in bench.take(Launch)] == [
+        [{'path': 'data/v', 'source': '/work/volumes/roles/eng dev/v'}], []]
+
+
+def test_volume_that_was_destroyed_is_given_to_nobody_any_more():
+    bench = Bench()
+    destroy = {'type': 'DESTROY', 'destroy': {'volumes': [volume()]}}
+    bench.hear('APPLY', framework_id=None, operation=destroy, uuid='dXVpZA==', total=OWN)
+    bench = bench.restart()
+    bench.register()
+    bench.take()
+    bench.run(command_task('c', resources=OWN + [volume(), volume('other')]))
+    assert [item['source'] for item in launched(bench)[1]['volumes']] == [
+        '/work/volumes/roles.1/eng dev/v', '/work/volumes/roles/eng dev/other']
 
 
 def made_executor(task):

@@ -17,6 +17,7 @@ from .executors import Executors
 from .recovery import Recovery, snapshot
 from .status_updates import StatusUpdates
 from .version import VERSION
+from .volumes import Volumes
 
 __all__ = ['CAPABILITIES', 'AgentModel']
 
@@ -66,6 +67,7 @@ class AgentModel(object):
         self.tree = ContainerTree(self)
         self.updates = StatusUpdates(self)
         self.operations = AgentOperations(self)
+        self.volumes = Volumes(options.work_dir or '')
         self.executors = Executors(self)
         self.executor_api = ExecutorApi(self)
         self.nested = Containers(self)
@@ -366,7 +368,8 @@ class AgentModel(object):
             framework = AgentFramework(info, self.options.max_completed_executors_per_framework)
             former = self.completed_frameworks.pop(framework_id, None)
             if former is not None:
-                framework.completed_executors.extend(former.completed_executors)
+                # One and the same: executors know their framework, and would keep each earlier one with what it had.
+                framework.completed_executors = former.completed_executors
             self.frameworks[framework_id] = framework
         return framework
 
@@ -399,6 +402,10 @@ class AgentModel(object):
         """A client has ended an event stream."""
         if not self.executor_api.on_stream_closed(stream):
             self.nested.on_stream_closed(stream)
+
+    def on_abandoned(self, key):
+        """A client has gone before it was given the answer that was deferred."""
+        self.nested.on_abandoned(key)
 
     def on_started(self, container, pid):
         """A container's process was started."""

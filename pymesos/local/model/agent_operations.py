@@ -24,6 +24,7 @@ class AgentOperations(object):
         agent.total = list(message['total'])
         if uuid in self.shown:
             return
+        agent.volumes.apply(operation)
         status = {'state': 'OPERATION_FINISHED'}
         if 'id' in operation:
             status = {'operation_id': operation['id'], 'state': 'OPERATION_FINISHED',

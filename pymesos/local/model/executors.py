@@ -116,7 +116,11 @@ class Executors(object):
             command, about = executor.info['command'], executor.info.get('container')
             environment.update(agent.executor_token(executor))
         agent.effects.append(Timer(('registration', container.token), agent.options.executor_registration_timeout))
-        agent.tree.launch(container, launch_spec(agent, executor.framework, command, container, environment, about))
+        spec = launch_spec(agent, executor.framework, command, container, environment, about)
+        # What comes with a later task is not given to an executor that runs: it would not look for it.
+        spec['volumes'] = agent.volumes.mounts(executor.info.get('resources', ()),
+                                               *[one['resources'] for one in executor.queued.values()])
+        agent.tree.launch(container, spec)
 
     # ---- tasks are killed, executors told to end
 

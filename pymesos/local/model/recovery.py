@@ -20,6 +20,7 @@ def snapshot(agent):
         'drain': agent.drain,
         'drain_start': agent.drain_start,
         'operations': agent.operations.snapshot(),
+        'volumes': agent.volumes.snapshot(),
         'updates': agent.updates.snapshot(),
         'frameworks': [{'info': framework.info,
                         'executors': [_executor(agent, executor) for executor in framework.executors.values()],
@@ -65,6 +66,7 @@ class Recovery(object):
         agent.total = list(data['total'])
         agent.drain, agent.drain_start = data['drain'], data['drain_start']
         agent.operations.recover(data['operations'])
+        agent.volumes.recover(data['volumes'])
         agent.updates.recover(data['updates'])
         recovered = []
         for item in data['frameworks']:

@@ -75,6 +75,7 @@ class GroupExecutor(BuiltinExecutor):
             self.say(run, state, None if run.is_killed else run.reason_failed)
         if state in ('TASK_FAILED', 'TASK_KILLED') and not self._is_ending:
             self._kill_rest(run.id)
+        self._groups = [group for group in self._groups if any(task_id in self.runs for task_id in group)]
         if not self.runs:
             self._end()
 
@@ -106,9 +107,10 @@ class GroupExecutor(BuiltinExecutor):
     def _start(self, run):
         agent = self.agent
         environment = nested_environment(agent, run.container.directory, run.info)
-        agent.tree.launch(run.container, launch_spec(
-            agent, self.executor.framework, run.info.get('command', {}), run.container, environment,
-            run.info.get('container')))
+        spec = launch_spec(agent, self.executor.framework, run.info.get('command', {}), run.container, environment,
+                           run.info.get('container'))
+        spec['volumes'] = agent.volumes.mounts(self.executor.info.get('resources', ()), run.info.get('resources', ()))
+        agent.tree.launch(run.container, spec)
 
     def _run_of(self, container):
         for run in self.runs.values():

@@ -195,7 +195,7 @@ class AgentNode(_Node):
         """Come up, with what the last one had checkpointed."""
         if self.options.simulated_seconds is None:
             self._listen(AgentServer, prefix=self.options.name)
-        self.model = AgentModel(self.cluster.world, self.options, self._snapshot)
+        self.model, self._snapshot = AgentModel(self.cluster.world, self.options, self._snapshot), None
         self.model.start()
         for container, status in sorted(self._missed.items()):
             self.model.on_exited(container, status)
@@ -257,7 +257,7 @@ class AgentNode(_Node):
     def _serve(self, container, directory):
         self._sandboxes[container] = directory
         self.files.attach_sandbox(directory)
-        if len(self._sandboxes) > SERVED_SANDBOXES + len(self._running):
+        while len(self._sandboxes) > SERVED_SANDBOXES + len(self._running):
             ended = next(name for name in self._sandboxes if name not in self._running)
             self.files.detach_sandbox(self._sandboxes.pop(ended))
 

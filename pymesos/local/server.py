@@ -141,7 +141,8 @@ class _Server(object):
         """The client of requests that are not answered yet, or whose answers are streams, is gone."""
         model = self._node.model
         for exchange in exchanges:
-            self._deferred.pop(exchange.key, None)
+            if self._deferred.pop(exchange.key, None) is not None and model is not None:
+                model.on_abandoned(exchange.key)
             if self._streams.pop(exchange.stream, None) is not None and model is not None:
                 model.on_stream_closed(exchange.stream)
             if exchange.reader is not None and model is not None:

@@ -46,6 +46,9 @@ class FakeModel(object):
     def on_stream_closed(self, stream):
         self.closed.append(stream)
 
+    def on_abandoned(self, key):
+        self.closed.append(key)
+
     def attach_begin(self, call):
         return self._answer('attach_begin', 'attach_begin', call) if 'attach_begin' in self.replies else None
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from ...resources import Resources
 from . import frameworks, offers, operations, updates
 from .effects import Cancel, Tell, Timer
-from .state import Agent, Task
+from .state import KEPT_AGENTS, Agent, Task
 from .texts import duration
 
 __all__ = ['check_drained', 'deactivate', 'drain', 'mark_gone', 'on_disconnected', 'on_ping_due', 'on_pong',
@@ -288,7 +288,7 @@ def on_recovery_timeout(master):
     """Agents of the registry that have not come since this master began are unreachable."""
     for agent_id in sorted(master.recovered_agents):
         del master.recovered_agents[agent_id]
-        master.unreachable_agents[agent_id] = master.world.nanoseconds()
+        _remember(master.unreachable_agents, agent_id, master.world.nanoseconds())
         master.counts['recovery_slave_removals'] += 1
         _tell_failure(master, agent_id)
 
@@ -300,7 +300,7 @@ def _mark_unreachable(master, agent, text):
         master.counts[name] += 1
     operations.give_up(master, agent, 'OPERATION_UNREACHABLE', 'Agent was marked unreachable')
     _give_up(master, agent, lambda framework: (updates.state_for(framework, 'TASK_UNREACHABLE'), _REMOVED), text, since)
-    master.unreachable_agents[agent.id] = since
+    _remember(master.unreachable_agents, agent.id, since)
 
 
 def mark_gone(master, agent_id):
@@ -317,7 +317,13 @@ def mark_gone(master, agent_id):
     master.unreachable_agents.pop(agent_id, None)
     master.drains.pop(agent_id, None)
     master.deactivated.discard(agent_id)
-    master.gone_agents[agent_id] = master.world.nanoseconds()
+    _remember(master.gone_agents, agent_id, master.world.nanoseconds())
+
+
+def _remember(agents, agent_id, since):
+    agents[agent_id] = since
+    while len(agents) > KEPT_AGENTS:
+        agents.popitem(last=False)
 
 
 def _end_unreachable(master, agent_id, text):
@@ -357,6 +363,9 @@ def _remove(master, agent, why, counted=None):
         master.counts['slave_removals/reason_' + counted] += 1
     operations.give_up(master, agent)
     _give_up(master, agent, lambda _: ('TASK_LOST', _REMOVED), 'Agent %s removed: %s' % (agent.hostname, why))
+    # It will not come back under this id.
+    master.drains.pop(agent.id, None)
+    master.deactivated.discard(agent.id)
     master.publisher.agent_removed(agent.id)
 
 
@@ -377,6 +386,9 @@ def _give_up(master, agent, choose, text, since=None):
     offers.rescind_all(master, agent)
     for key in ('ping', 'reregister'):
         master.effects.append(Cancel((key, agent.id)))
+    for framework in master.frameworks.values():
+        framework.agent_ids.discard(agent.id)
+    master.maintenance.forget(agent.id)
     del master.agents[agent.id]
     del master.agent_ids[agent.pid]
     _tell_failure(master, agent.id)

@@ -34,7 +34,7 @@ class ContainerStreams(object):
         """The Reply that begins an output stream of a container."""
         stream = 'output-' + self._agent.world.uuid()
         self._outputs[stream] = (container, is_session)
-        container.watchers.append(lambda _container: self._close_output(stream))
+        container.watchers[stream] = lambda _container: self._close_output(stream)
         self._set_timer(stream)
         return Reply(200, stream=stream)
 
@@ -53,6 +53,7 @@ class ContainerStreams(object):
         """The client has gone: the container of a session is killed."""
         container, is_session = self._outputs.pop(stream, (None, False))
         if container is not None:
+            container.watchers.pop(stream, None)
             self._agent.effects.append(Cancel(('containers', 'heartbeat', stream)))
             if is_session:
                 self._agent.tree.destroy(container)
@@ -117,7 +118,7 @@ class ContainerStreams(object):
         if pending > MAX_PENDING:
             return refuse(500, 'The container does not read its input: %d bytes are waiting' % pending)
         if container.token not in self._pending:
-            container.watchers.append(lambda container: self._pending.pop(container.token, None))
+            container.watchers['input'] = lambda container: self._pending.pop(container.token, None)
         self._pending[container.token] = pending
         self._agent.effects.append(Feed(container.token, data))
         return None

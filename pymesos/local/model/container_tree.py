@@ -49,7 +49,7 @@ class Container(object):
         self.resources = resources
         #: token -> Container
         self.children = OrderedDict()
-        #: What it was launched with; None if it has no process.
+        #: What it was launched with; None if it has no process, and when it is over.
         self.spec = None
         self.has_process = False
         #: None until it is started, and for ever if it has no process.
@@ -61,8 +61,8 @@ class Container(object):
         self.status = None
         #: What WAIT_CONTAINER tells besides the status: {'state', 'reason', 'message'}, any or none of them.
         self.termination = {}
-        #: Functions that are called with it when it is over, once.
-        self.watchers = []
+        #: key -> function that is called with it when it is over, once.
+        self.watchers = OrderedDict()
 
     def __repr__(self):
         return '<Container %s>' % self.token
@@ -128,9 +128,11 @@ class ContainerTree(object):
         for child in list(container.children.values()):
             self.destroy(child)
         container.owner.container_exited(container)
-        watchers, container.watchers = container.watchers, []
-        for watcher in watchers:
+        watchers, container.watchers = container.watchers, OrderedDict()
+        for watcher in watchers.values():
             watcher(container)
+        # Only what runs is asked for it, and it is large.
+        container.spec = None
         self._forget(container)
 
     def remove(self, container):

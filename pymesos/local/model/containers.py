@@ -60,6 +60,12 @@ class Containers(object):
         """A client has closed an output stream."""
         self._streams.on_stream_closed(stream)
 
+    def on_abandoned(self, key):
+        """Nobody waits for a deferred answer any more."""
+        container = self._agent.tree.get(key[2])
+        if container is not None:
+            container.watchers.pop(key, None)
+
     def on_output(self, container, name, data):
         """A Container has written bytes; also told by the other owners."""
         self._streams.on_output(container, name, data)
@@ -124,8 +130,8 @@ class Containers(object):
             return refuse(404, 'Container %s cannot be found' % token)
         if container.is_ended:
             return _waited(kind, container)
-        key = self._new_key()
-        container.watchers.append(lambda container: self._answer(key, _waited(kind, container)))
+        key = self._new_key(token)
+        container.watchers[key] = lambda container: self._answer(key, _waited(kind, container))
         return deferred(key)
 
     # ---- to launch
@@ -143,7 +149,7 @@ class Containers(object):
             tree.remove(known)
         container = self._make(kind, wanted)
         tree.launch(container, self._spec(container, wanted))
-        key = self._launching[token] = self._new_key()
+        key = self._launching[token] = self._new_key(token)
         return deferred(key)
 
     def _refusal(self, wanted):
@@ -274,9 +280,9 @@ class Containers(object):
         """It has written."""
         self.on_output(container, name, data)
 
-    def _new_key(self):
+    def _new_key(self, token):
         self._count += 1
-        return ('containers', self._count)
+        return ('containers', self._count, token)
 
     def _answer(self, key, reply):
         self._agent.effects.append(Answer(key, reply))

@@ -35,7 +35,8 @@ def deferred(key):
     return Reply(key=key)
 
 
-#: Answer the call whose reply was ``deferred(key)``; dropped if its connection is gone.
+#: Answer the call whose reply was ``deferred(key)``; dropped if its connection is gone, of which ``on_abandoned(key)``
+#: tells the model.
 Answer = namedtuple('Answer', ['key', 'reply'])
 
 #: Send an event (a dict) on an open stream; dropped if the stream is gone.

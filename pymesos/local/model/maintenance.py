@@ -109,6 +109,10 @@ class Maintenance(object):
                 'framework_id': {'value': inverse.framework_id}, 'agent_id': {'value': inverse.agent_id},
                 'unavailability': inverse.unavailability}
 
+    def forget(self, agent_id):
+        """An agent is not registered any more: what frameworks have answered is not shown again."""
+        self._statuses.pop(agent_id, None)
+
     def accept(self, framework, body):
         """ACCEPT_INVERSE_OFFERS; those that are gone are skipped."""
         self._answered(framework, body, 'ACCEPT')
@@ -121,11 +125,17 @@ class Maintenance(object):
         for item in body.get('inverse_offer_ids', ()):
             inverse = framework.inverse_offers.get(item['value'])
             if inverse is not None:
-                self._statuses.setdefault(inverse.agent_id, OrderedDict())[framework.id] = {
+                statuses = self._statuses.setdefault(inverse.agent_id, OrderedDict())
+                for framework_id in [known for known in statuses if self._is_forgotten(known)]:
+                    del statuses[framework_id]
+                statuses[framework.id] = {
                     'status': answer, 'framework_id': {'value': framework.id},
                     'timestamp': {'nanoseconds': self._master.world.nanoseconds()}}
                 self._master.allocator.refuse_inverse(framework.id, inverse.agent_id, body.get('filters'))
                 self._master.remove_inverse(inverse)
+
+    def _is_forgotten(self, framework_id):
+        return framework_id not in self._master.frameworks and framework_id not in self._master.completed_frameworks
 
     # ---- for operators
 

@@ -15,8 +15,10 @@ __all__ = ['Agent', 'Framework', 'InverseOffer', 'Offer', 'Operation', 'TERMINAL
 TERMINAL = frozenset(['TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_ERROR', 'TASK_LOST', 'TASK_DROPPED',
                       'TASK_GONE', 'TASK_GONE_BY_OPERATOR'])
 
-#: How many completed and unreachable tasks of a framework are kept (PROTOCOL 9).
+#: How many completed and unreachable tasks of a framework are kept, and how many agents that are unreachable or gone
+#: (PROTOCOL 9).
 KEPT_TASKS = 1000
+KEPT_AGENTS = 102400
 
 
 class Framework(object):

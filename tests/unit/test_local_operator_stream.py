@@ -150,6 +150,18 @@ def test_end_of_the_tasks_of_a_removed_framework_is_told(desk):
     assert agent.state.tasks == {}
 
 
+def test_task_that_is_over_but_not_acknowledged_is_told_of_when_its_framework_is_removed(desk):
+    agent, framework, _task = running(desk)
+    agent.update(framework, 't', 'TASK_LOST')
+    stream = desk.subscribe()
+    desk.forget()
+    framework.call('TEARDOWN')
+    body = desk.seen(stream)[0][1]
+    assert (body['status']['state'], body['state']) == ('TASK_KILLED', 'TASK_LOST')
+    task, = desk.look('GET_TASKS')['completed_tasks']
+    assert [status['state'] for status in task['statuses']] == ['TASK_RUNNING', 'TASK_LOST', 'TASK_KILLED']
+
+
 def test_agent_that_registers_is_told_of(desk):
     stream = desk.subscribe()
     agent = desk.agent()

@@ -253,6 +253,17 @@ def test_metrics_tell_of_the_allocator(desk):
     assert found['allocator/mesos/allocation_runs'] >= 2
 
 
+def test_metrics_tell_of_filters_and_quotas():
+    lived = Lived()
+    lived.framework.decline([lived.framework.offers()[-1]], 100)
+    found = metrics(lived.desk)
+    assert found['allocator/mesos/offer_filters/roles/eng/active'] >= 1
+    for role in ('eng', ''):
+        assert found['allocator/mesos/quota/roles/%s/resources/cpus/consumed' % role] == 1.3
+        assert found['allocator/mesos/quota/roles/%s/resources/mem/consumed' % role] == 96.0
+    assert found['frameworks/me/messages_received'] == 0
+
+
 def test_metrics_tell_of_each_framework(desk):
     framework = desk.framework(framework_info(name='a b', roles=['eng', 'ops'], capabilities=['MULTI_ROLE']))
     framework.call('SUPPRESS', {'roles': ['eng']})

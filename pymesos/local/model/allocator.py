@@ -33,6 +33,10 @@ class _Filter(object):
         self._bundle = None
         self._is_blocked = False
 
+    def covers(self, other):
+        """Whether nothing is left for an older filter to do."""
+        return other.until <= self.until and self._refused.contains(other._refused)
+
     def blocks(self, bundle):
         # The same bundle is looked at in each run until something happens on its agent.
         if bundle is not self._bundle:
@@ -266,8 +270,12 @@ class Allocator(object):
         until = now + max(seconds, self._options.allocation_interval)
         for role, part in by_role(resources).items():
             agents = client.filters.setdefault(role, {})
-            agents[agent_id] = [known for known in agents.get(agent_id, ()) if known.until > now]
-            agents[agent_id].append(_Filter(unallocate(part), until))
+            known = agents[agent_id] = [older for older in agents.get(agent_id, ()) if older.until > now]
+            latest = _Filter(unallocate(part), until)
+            # Only the last ones, which are the smallest: each is looked at once.
+            while known and latest.covers(known[-1]):
+                known.pop()
+            known.append(latest)
 
     def convert(self, agent_id, framework_id, before, after):
         """An operation has made `after` of the Resources `before`.
@@ -289,6 +297,17 @@ class Allocator(object):
     def available(self, agent_id):
         """Resources of an agent that nobody holds, allocated to nobody."""
         return self._pools[agent_id].available()
+
+    def active_filters(self):
+        """{role: how many filters keep something from its frameworks}"""
+        now, found = self._world.monotonic(), {}
+        for client in self._clients.values():
+            for role in client.roles:
+                found.setdefault(role, 0)
+            for role, agents in client.filters.items():
+                found[role] = found.get(role, 0) + sum(
+                    known.until > now for filters in agents.values() for known in filters)
+        return found
 
     def shares(self):
         """{role: its share, weighted} of the roles that are anybody's."""

@@ -211,7 +211,9 @@ def remove(master, framework):
                 'type': 'SHUTDOWN_FRAMEWORK', 'framework_id': framework.id}))
     text = 'Framework %s removed' % framework.id
     for task in list(framework.tasks.values()):
-        _end_task(master, task, text)
+        # Also those that are over already: their state stays as it is, but operators are told.
+        updates.update_task(master, task, updates.make_status(
+            master, task.id, 'TASK_KILLED', text, 'REASON_FRAMEWORK_REMOVED', task.agent_id))
         updates.remove_task(master, task)
     for task in framework.unreachable_tasks.values():
         framework.completed_tasks.append(task)
@@ -233,9 +235,3 @@ def remove(master, framework):
     while len(master.completed_frameworks) > master.options.max_completed_frameworks:
         master.completed_frameworks.popitem(last=False)
     master.publisher.framework_removed(framework)
-
-
-def _end_task(master, task, text):
-    if not task.is_terminal:
-        updates.update_task(master, task, updates.make_status(
-            master, task.id, 'TASK_KILLED', text, 'REASON_FRAMEWORK_REMOVED', task.agent_id))

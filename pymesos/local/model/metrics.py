@@ -59,6 +59,11 @@ def snapshot(master):
     found.update(_allocator(master, used, offered))
     for framework in list(master.frameworks.values()) + list(master.completed_frameworks.values()):
         found.update(_framework(framework))
+    for framework in master.frameworks.values():
+        if framework.principal is not None:
+            # Mesos counts here what came by its older protocol.
+            found['frameworks/%s/messages_received' % framework.principal] = 0.0
+            found['frameworks/%s/messages_processed' % framework.principal] = 0.0
     return found
 
 
@@ -143,6 +148,17 @@ def _allocator(master, used, offered):
         found[start + 'offered_or_allocated'] = round(used.get(name, 0.0) + offered.get(name, 0.0), 3)
     for role, share in master.allocator.shares().items():
         found['allocator/mesos/roles/%s/shares/dominant' % role] = share
+    for role, number in master.allocator.active_filters().items():
+        found['allocator/mesos/offer_filters/roles/%s/active' % role] = float(number)
+    everything = {}
+    for role in master.operator.roles.all():
+        for name, amount in role.consumed.items():
+            found['allocator/mesos/quota/roles/%s/resources/%s/consumed' % (role.name, name)] = amount / 1000
+            if '/' not in role.name:
+                everything[name] = everything.get(name, 0) + amount
+    # What all consume is that of a role without a name.
+    found.update(('allocator/mesos/quota/roles//resources/%s/consumed' % name, amount / 1000)
+                 for name, amount in everything.items())
     return found
 
 

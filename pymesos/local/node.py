@@ -167,7 +167,7 @@ class AgentNode(_Node):
         super(AgentNode, self).__init__(cluster, options)
         self._snapshot = None
         self._running = set()       # containers that were launched and have not ended
-        self._missed = {}           # container -> its end, while the agent was down
+        self._missed = OrderedDict()        # container -> what the agent was not there to hear: (function, argument)s
         self._sandboxes = OrderedDict()     # container -> folder that is served, the oldest first
         self._orders.update({
             effects.Launch: self._launch,
@@ -197,9 +197,10 @@ class AgentNode(_Node):
             self._listen(AgentServer, prefix=self.options.name)
         self.model, self._snapshot = AgentModel(self.cluster.world, self.options, self._snapshot), None
         self.model.start()
-        for container, status in sorted(self._missed.items()):
-            self.model.on_exited(container, status)
-        self._missed = {}
+        missed, self._missed = self._missed, OrderedDict()
+        for container, events in missed.items():
+            for name, argument in events:
+                getattr(self.model, name)(container, argument)
         # Nobody looks after the containers of frameworks that do not checkpoint any more.
         for container in self._running - set(self.model.containers()):
             self.cluster.launcher.destroy(container)
@@ -221,22 +222,22 @@ class AgentNode(_Node):
     # ---- what the launcher tells
 
     def on_started(self, container, pid):
-        if self.model is not None:
-            self.model.on_started(container, pid)
-            self.settle()
+        self._hear('on_started', container, pid)
 
     def on_launch_failed(self, container, text):
         self._running.discard(container)
-        if self.model is not None:
-            self.model.on_launch_failed(container, text)
-            self.settle()
+        self._hear('on_launch_failed', container, text)
 
     def on_exited(self, container, status):
         self._running.discard(container)
+        self._hear('on_exited', container, status)
+
+    def _hear(self, name, container, argument):
+        """Hand on how a container fares, now or when the agent is up again."""
         if self.model is None:
-            self._missed[container] = status
+            self._missed.setdefault(container, []).append((name, argument))
         else:
-            self.model.on_exited(container, status)
+            getattr(self.model, name)(container, argument)
             self.settle()
 
     def on_output(self, container, name, data):

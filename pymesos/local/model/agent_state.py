@@ -192,10 +192,13 @@ class Executor(object):
             if self.framework.task_owners.get(task_id) is self:
                 del self.framework.task_owners[task_id]
 
-    def container_status(self, container=None):
-        """The ContainerStatus that updates carry; `container` is a nested one, None: the executor's own."""
+    def container_status(self, container=None, **fields):
+        """A ContainerStatus; `container` is a nested one, None: the executor's own. `fields` are what else it has."""
         container = container or self.container
-        found = {'container_id': container.id}
+        found = OrderedDict([('container_id', container.id)])
+        for name in ('network_infos', 'cgroup_info'):
+            if name in fields:
+                found[name] = fields[name]
         if container.pid is not None:
             found['executor_pid'] = container.pid
         return found

@@ -321,14 +321,12 @@ class Executors(object):
         if not given:
             # Nobody changes it, so that all updates can share it.
             if executor.status_base is None:
-                executor.status_base = dict(executor.container_status(), network_infos=self._agent.network_infos)
+                executor.status_base = executor.container_status(network_infos=self._agent.network_infos)
             return executor.status_base
-        found = dict(given)
         container = self._agent.tree.find(given['container_id']) if 'container_id' in given else executor.container
-        if container is not None and not container.is_ended:
-            found.update(executor.container_status(container))
-            found.setdefault('network_infos', self._agent.network_infos)
-        return found
+        if container is None or container.is_ended:
+            return given
+        return executor.container_status(container, **dict({'network_infos': self._agent.network_infos}, **given))
 
     def on_acknowledged(self, framework_id, task_id, uuid):
         """The scheduler has acknowledged an update."""

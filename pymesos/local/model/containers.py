@@ -49,7 +49,7 @@ class Containers(object):
         """The Reply to an agent.Call about containers; 501 for what is not known."""
         kind = call['type']
         if kind not in self._calls:
-            return Reply(501)
+            return refuse(501, '501 Not Implemented.')
         return self._calls[kind](kind, call.get(kind.lower(), {}))
 
     def on_timer(self, what, stream):

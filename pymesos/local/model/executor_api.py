@@ -26,7 +26,7 @@ class ExecutorApi(object):
         if kind == 'HEARTBEAT':
             return ACCEPTED
         if kind not in self._calls:
-            return Reply(501)
+            return refuse(501, '501 Not Implemented.')
         if self._agent.is_recovering and kind != 'SUBSCRIBE':
             return refuse(503, 'Agent has not finished recovery')
         framework = self._agent.frameworks.get(call['framework_id']['value'])

@@ -144,7 +144,7 @@ class MasterModel(object):
         if refusal is not None:
             return refusal
         if kind not in _CALLS:
-            return Reply(501)
+            return refuse(501, '501 Not Implemented.')
         if kind in _COUNTED:
             self.counts[_COUNTED[kind]] += 1
         metrics.count_call(framework, call)

@@ -44,6 +44,9 @@ STATES = ('TASK_DROPPED', 'TASK_ERROR', 'TASK_FAILED', 'TASK_FINISHED', 'TASK_GO
           'TASK_KILLED', 'TASK_KILLING', 'TASK_LOST', 'TASK_RUNNING', 'TASK_STARTING', 'TASK_UNKNOWN',
           'TASK_UNREACHABLE')
 
+#: What the driver supplies where an update lacks it.
+_FILLED_IN = ('uuid', 'timestamp', 'source')
+
 logger = logging.getLogger(__name__)
 
 
@@ -107,11 +110,8 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         Raises :class:`~pymesos.errors.CallRejected` if the agent refuses it, and then does not keep it. From any
         thread. Source: PROTOCOL 3.1, 3.4.
         """
-        key = self._fill_in(status)
+        key = self._enter(status)
         body = calls.update(self.framework_id, self.executor_id, status)
-        with self._ledger_lock:
-            # A copy: the caller may change its dict while this one waits for its acknowledgement.
-            self.updates[key] = {'status': messages.loads(messages.dumps(status))}
         subscription = self._subscription()
         try:
             self._send(body)
@@ -172,27 +172,43 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         answer = self._post(body, path or self._path, self._request_headers() + sorted((headers or {}).items()))
         return messages.loads(answer, self._use_addict) if answer else {}
 
-    def _fill_in(self, status):
-        """Supply what an update must have; its key in the ledger."""
-        text = status.get('uuid')
-        content = _content_of(status)
-        if text and self._used.get(text, content) != content:
-            # The caller's dict again, with other content: under the old uuid Mesos would take it for a repetition.
-            text = None
-            status.pop('timestamp', None)
-        status['uuid'] = text or encode_data(uuid.uuid4().bytes)
+    def _enter(self, status):
+        """Supply what an update must have and enter it in the ledger; its key there."""
+        # What distinguishes an update from a repetition of itself, and small enough to remember.
+        content = messages.dumps({name: status[name] for name in status if name not in _FILLED_IN})
+        fingerprint = hash(content)
+        is_new = not any(name in status for name in _FILLED_IN)
+        key = self._identify(status, fingerprint)
         status.setdefault('timestamp', time.time())
         status.setdefault('source', 'SOURCE_EXECUTOR')
         if status.get('state', 'TASK_RUNNING') not in STATES:
             # Kept for the next SUBSCRIBE it would have that refused, and with it everything else.
             raise UsageError('a status has the state %r: expected one of %s' % (status['state'], ', '.join(STATES)))
-        key = _uuid_of(status['uuid'])
-        if key is None:
-            raise UsageError('a status has the uuid %s: expected 16 bytes in base64' % excerpt(status['uuid']))
+        # A copy: the caller may change its dict while this one waits for its acknowledgement.
+        kept = messages.loads(content if is_new else messages.dumps(status))
+        if is_new:
+            kept.update(uuid=status['uuid'], timestamp=status['timestamp'], source=status['source'])
         with self._ledger_lock:
-            self._used[status['uuid']] = content
+            self._used[status['uuid']] = fingerprint
             if len(self._used) > REMEMBERED_UUIDS:
                 self._used.popitem(last=False)
+            self.updates[key] = {'status': kept}
+        return key
+
+    def _identify(self, status, fingerprint):
+        """Give an update its uuid, unless it has one, and say which it is."""
+        text = status.get('uuid')
+        if text and self._used.get(text, fingerprint) != fingerprint:
+            # The caller's dict again, with other content: under the old uuid Mesos would take it for a repetition.
+            text = None
+            status.pop('timestamp', None)
+        if not text:
+            key = uuid.uuid4()
+            status['uuid'] = encode_data(key.bytes)
+            return key
+        key = _uuid_of(text)
+        if key is None:
+            raise UsageError('a status has the uuid %s: expected 16 bytes in base64' % excerpt(text))
         return key
 
     # ---- the request of the subscription
@@ -452,12 +468,6 @@ def _task_id(message):
 
 def _tasks_of(launch_group):
     return list_in(dict_in(launch_group, 'task_group'), 'tasks')
-
-
-def _content_of(status):
-    """What distinguishes an update from a repetition of itself, small enough to remember."""
-    content = {name: status[name] for name in status if name not in ('uuid', 'timestamp', 'source')}
-    return hash(messages.dumps(content))
 
 
 def _uuid_of(text):

@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import logging
+import threading
 from collections import deque
 
 from .._compat import monotonic, socket_errors
@@ -63,8 +64,8 @@ class Call(object):
 class Channel(object):
     """Sends calls to one address over one connection, opened when needed and again when the peer closed it.
 
-    `timeout` is the seconds that a call may take from :meth:`submit` to its answer. All methods belong to the loop's
-    thread.
+    `timeout` is the seconds that a call may take from :meth:`submit` to its answer. All methods but :meth:`write_now`
+    belong to the loop's thread.
     """
 
     def __init__(self, loop, address, dial_timeout, timeout, tls_context):
@@ -85,6 +86,12 @@ class Channel(object):
         self._is_flush_posted = False
         self._is_closed = False
         self._head_key = self._head = None
+        # For write_now() on other threads: that one adds to _sent and sets _out, and only while there is a _sock and
+        # a _timer and nothing in _waiting. So this guards _sock becoming None, _out, _timer becoming None, and
+        # whatever goes through _sent or _waiting while there is a _sock; without a _sock nothing needs it. Held for one
+        # send() that does not block, and never while a call is finished. A child of fork() never needs it: a driver
+        # refuses its calls before they come here.
+        self._writing = threading.Lock()
 
     def submit(self, call):
         """Send `call`; what becomes of it is told to ``call.finished``."""
@@ -97,6 +104,41 @@ class Channel(object):
             # Calls that are submitted in one turn of the loop leave in one write.
             self._is_flush_posted = True
             self._loop.call_last(self._flush_posted)
+
+    def write_now(self, call):
+        """Write `call` on the calling thread, any but the main one; False, and nothing done, if it has to wait.
+
+        It saves the loop a turn, and waking up for it. The loop must have taken what this thread submitted before. Not
+        for the main thread: a signal handler may interrupt it in here, and wait for a loop that waits for the lock. Not
+        for what may be done only once: the loop may not have seen yet that the peer has closed. Nor over TLS, whose
+        connections are for one thread at a time.
+        """
+        if call.kind not in REPEATABLE or self._address.is_tls or not self._writing.acquire(False):
+            return False
+        try:
+            if self._sock is None or self._timer is None or self._out or self._waiting:
+                return False
+            call.deadline = monotonic() + self._timeout
+            call.begin()
+            try:
+                request = self._request_of(call)
+            except UsageError:          # submit() tells of it
+                return False
+            self._sent.append(call)
+            try:
+                self._out = send_some(self._sock, request)
+            except socket_errors as error:
+                self._loop.post(self._lose_if, self._sock, error)
+            else:
+                if self._out:           # the loop waits until there is room for the rest
+                    self._loop.post(self._flush_posted)
+            return True
+        finally:
+            self._writing.release()
+
+    def _lose_if(self, sock, error):
+        if self._sock is sock:
+            self._lose(error)
 
     def close(self, error):
         """Close the connection; every call under way ends with `error`."""
@@ -137,31 +179,39 @@ class Channel(object):
         if self._dial is not None:
             self._dial.cancel()
             self._dial = None
-        if self._sock is not None:
-            self._loop.unwatch(self._sock)
-            close_socket(self._sock)
-            self._sock = None
-        self._out = b''
+        with self._writing:
+            sock, self._sock = self._sock, None
+            self._out = b''
+        if sock is not None:
+            self._loop.unwatch(sock)
+            close_socket(sock)
 
     def _flush(self):
-        if self._waiting:
-            requests = [self._out] if self._out else []
-            while self._waiting:
-                call = self._waiting.popleft()
-                call.begin()
-                try:
-                    requests.append(self._request_of(call))
-                except UsageError as error:     # a header that cannot be written
-                    call.finished(None, error)
-                else:
-                    self._sent.append(call)
-            self._out = b''.join(requests)
+        unusable = []
         try:
-            self._out = send_some(self._sock, self._out)
+            with self._writing:
+                self._take_waiting(unusable)
+                self._out = send_some(self._sock, self._out)
         except socket_errors as error:
             self._lose(error)
-            return
-        self._loop.watch(self._sock, READ | WRITE if self._out else READ, self._ready)
+        else:
+            self._loop.watch(self._sock, READ | WRITE if self._out else READ, self._ready)
+        for call, error in unusable:
+            call.finished(None, error)
+
+    def _take_waiting(self, unusable):
+        """Add what waits to what is to be written, and to `unusable` what has a header that cannot be."""
+        requests = [self._out] if self._out else []
+        while self._waiting:
+            call = self._waiting.popleft()
+            call.begin()
+            try:
+                requests.append(self._request_of(call))
+            except UsageError as error:
+                unusable.append((call, error))
+            else:
+                self._sent.append(call)
+        self._out = b''.join(requests)
 
     def _request_of(self, call):
         """The bytes of a call. Most calls have the head of the one before."""
@@ -259,10 +309,10 @@ class Channel(object):
             return
         logger.info('%s sent %s on to %s', self._address, call.kind, address)
         self._address = address
+        self._disconnect()
         # What was sent after it will be redirected as well: all go again, in their order.
         self._waiting.extendleft(reversed([call] + list(self._sent)))
         self._sent.clear()
-        self._disconnect()
         self._flush_posted()
 
     def _reopen(self):
@@ -298,16 +348,18 @@ class Channel(object):
     def _fail(self, calls, error):
         """End `calls`, a part of those under way, with `error`."""
         ended = set(map(id, calls))
-        for queue in (self._sent, self._waiting):
-            kept = [call for call in queue if id(call) not in ended]
-            queue.clear()
-            queue.extend(kept)
+        with self._writing:
+            for queue in (self._sent, self._waiting):
+                kept = [call for call in queue if id(call) not in ended]
+                queue.clear()
+                queue.extend(kept)
         for call in calls:
             call.finished(None, error)
 
     def _check_deadline(self):
         """One timer serves all calls: they time out in the order in which they were submitted."""
-        self._timer = None
+        with self._writing:
+            self._timer = None
         now = monotonic()
         late = [call for call in list(self._sent) + list(self._waiting) if call.deadline <= now]
         if late:
@@ -316,6 +368,7 @@ class Channel(object):
                                       str(self._address), errno.ETIMEDOUT))
             # Answers come in order: while the first is missing there is no other, and only a new connection helps.
             self._lose('an earlier call got no answer')
-        left = [call.deadline for call in list(self._sent) + list(self._waiting)]
-        if left and self._timer is None:
-            self._timer = self._loop.call_later(max(0.0, min(left) - now), self._check_deadline)
+        with self._writing:
+            left = [call.deadline for call in list(self._sent) + list(self._waiting)]
+            if left and self._timer is None:
+                self._timer = self._loop.call_later(max(0.0, min(left) - now), self._check_deadline)

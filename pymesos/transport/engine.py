@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import logging
 import math
 import threading
+from collections import deque
 
 from ..errors import CallRejected, ConnectionLost, MesosError, MessageError, Stopped, SubscriptionEnded
 from ..utils import redirected_address
@@ -77,6 +78,7 @@ class Engine(object):
         self._dial = None
         self._stream = None
         self._timers = {}
+        self._under_way = deque()       # what was posted, and a call made after it must not overtake
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name=name)
         self._thread.daemon = True
@@ -102,10 +104,18 @@ class Engine(object):
 
     def submit(self, call):
         """Send a :class:`pymesos.transport.channel.Call` on the subscription's channel."""
+        self._under_way.append(call)
         self.loop.post(self._submit, call, dropped=_refuse)
+
+    def write_now(self, call):
+        """Send a call like :meth:`submit`, without the loop's help where that is possible. Not on the main thread."""
+        channel = self.channel
+        if self._under_way or channel is None or not channel.write_now(call):
+            self.submit(call)
 
     def lose(self, number, error):
         """Treat subscription `number` (see :attr:`subscriptions`) as lost because of `error`."""
+        self._under_way.append(error)
         self.loop.post(self._lose, number, error)
 
     def resume(self):
@@ -147,12 +157,14 @@ class Engine(object):
     def _lose(self, number, error):
         if number == self.subscriptions and self.session.state == SUBSCRIBED:
             self.stream_ended(error)
+        self._under_way.popleft()
 
     def _submit(self, call):
         if self.channel is None:
             call.finished(None, self._unanswered('not subscribed any more: %s was not sent' % call.kind))
         else:
             self.channel.submit(call)
+        self._under_way.popleft()
 
     def _unanswered(self, text):
         if self._is_stopping:

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 
-from .._compat import wait_for, wait_for_lock
+from .._compat import is_main_thread, wait_for, wait_for_lock
 from ..errors import ConnectionFailed, HttpError, MessageError, Stopped, UsageError
 from ..wire import messages
 from .channel import Call
@@ -38,6 +38,7 @@ class Life(object):
         self.loop_ended = threading.Event()
         self.ended = threading.Event()
         self._is_leaving = False
+        self._has_more = False          # whether events wait behind the one whose callback runs
         self._eaten = None              # what a call raised for the network, on the callbacks' thread
         self._pid = os.getpid()
         self.engine = Engine(host, name + '-loop', settings)
@@ -108,7 +109,10 @@ class Life(object):
 
         A record that cannot be read ends the subscription.
         """
-        for record, event in batch:
+        last = batch[-1]
+        for item in batch:
+            record, event = item
+            self._has_more = item is not last or self._mailbox.has_more
             if self.is_muted or number == self.spoilt:
                 return
             if event is None:
@@ -141,23 +145,30 @@ class Life(object):
             raise UsageError('%s: this process was forked from the one whose driver this is; use the driver there, '
                              'or make a new one here' % kind)
         if not waits or engine is not None and engine.is_current_thread():
-            self.submit(body, path, headers, _Forgetting(kind))
+            # Of many, as after a batch of updates, the loop writes several at once.
+            self.submit(body, path, headers, _Forgetting(kind), not waits and not self._has_more)
             return None
         answer = _Answer()
         try:
-            self.submit(body, path, headers, answer)
+            self.submit(body, path, headers, answer, True)
             return answer.get()
         except (ConnectionFailed, HttpError, Stopped) as error:
             if self.is_callback_thread():
                 self._eaten = error
             raise
 
-    def submit(self, body, path, headers, finished):
-        """Send a call and wait for nothing: `finished(body, error)` is called on the loop's thread."""
+    def submit(self, body, path, headers, finished, is_hurried=False):
+        """Send a call and wait for nothing: `finished(body, error)` is called on the loop's thread.
+
+        With `is_hurried` the calling thread writes it, if it can. The main thread never does: in the middle of it a
+        signal handler may run, whose own call would wait for the loop, and the loop for the lock.
+        """
         engine = self.engine
         call = Call(body['type'], path, headers, messages.dumps(body), finished)
         if engine is None:
             finished(None, Stopped('%s: the driver is not running' % call.kind))
+        elif is_hurried and self.is_started and not is_main_thread():
+            engine.write_now(call)
         else:
             engine.submit(call)
 

@@ -47,6 +47,11 @@ class Mailbox(object):
         """Whether more bytes wait than the capacity."""
         return self._is_full
 
+    @property
+    def has_more(self):
+        """Whether anything waits behind what runs now."""
+        return bool(self._items)
+
     def is_current_thread(self):
         """Whether the caller runs inside one of the functions, of this mailbox or of one that it waits for."""
         previous = self._previous

@@ -208,3 +208,113 @@ def test_close_ends_what_is_under_way(server):
         wait_until(lambda: server.connections == 1)
         calling.loop.post(calling.channel.close, Stopped('mine'))
         assert str(calling.wait(1)[0][2]) == 'mine'
+
+
+def write(calling, body, kind='KILL'):
+    """Have this thread write a call if it can, else the loop; returns whether it could."""
+    call = Call(kind, '/call', [('Content-Type', 'application/json')], body,
+                lambda answer, error: calling.results.append((body, answer, error)))
+    if calling.channel.write_now(call):
+        return True
+    calling.loop.post(calling.channel.submit, call)
+    return False
+
+
+def test_another_thread_writes_calls_once_there_is_a_connection(server):
+    server.on_path('/call', lambda request: Answer(200, request.body))
+    with Calling(server.address) as calling:
+        assert not write(calling, b'0')
+        calling.wait(1)
+        for number in range(1, 50):
+            assert write(calling, b'%d' % number)
+        assert [answer for _body, answer, _error in calling.wait(50)] == [b'%d' % number for number in range(50)]
+        assert server.connections == 1
+
+
+def test_call_written_by_another_thread_has_a_deadline(server):
+    server.on_path('/call', lambda request: Answer(200))
+    with Calling(server.address, timeout=0.5) as calling:
+        write(calling, b'0')
+        calling.wait(1)
+        server.on_path('/call', lambda request: Answer(200, gate=threading.Event()))
+        write(calling, b'1')
+        assert isinstance(calling.wait(2)[1][2], TimedOut)
+
+
+def test_calls_of_several_threads_end_once_each_while_the_peer_keeps_closing(server):
+    count = [0]
+
+    def answer(request):
+        count[0] += 1
+        return Answer(200, request.body, close={3: 'announced', 10: 'silent'}.get(count[0] % 20))
+
+    server.on_path('/call', answer)
+    with Calling(server.address) as calling:
+        def many(name):
+            for number in range(200):
+                write(calling, b'%s%d' % (name, number))
+                if number % 10 == 0:
+                    wait_until(lambda: any(body == b'%s%d' % (name, number) for body, _, _ in list(calling.results)))
+
+        threads = [threading.Thread(target=many, args=(name,)) for name in (b'a', b'b')]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        results = calling.wait(400)
+        assert sorted(body for body, _, _ in results) == sorted(
+            b'%s%d' % (name, number) for name in (b'a', b'b') for number in range(200))
+        assert all(answer == body or isinstance(error, ConnectionLost) for body, answer, error in results)
+
+
+def test_what_may_be_done_only_once_is_written_by_the_loop(server):
+    server.on_path('/call', lambda request: Answer(200, request.body))
+    with Calling(server.address) as calling:
+        write(calling, b'0')
+        calling.wait(1)
+        assert not write(calling, b'1', 'ACCEPT')
+        calling.wait(2)
+        assert write(calling, b'2')
+        assert [answer for _body, answer, _error in calling.wait(3)] == [b'0', b'1', b'2']
+
+
+def test_loop_writes_what_another_thread_could_not(server):
+    """The peer reads late: most of the call stays behind, and what is made next must not come before it."""
+    bodies = [b'0', b'1' * 8000000, b'2', b'3']
+    server.on_path('/call', lambda request: Answer(200, request.body[:1]))
+    with FaultProxy(server.address) as proxy, Calling(proxy.address) as calling:
+        write(calling, bodies[0])
+        calling.wait(1)
+        proxy.black_hole('up')
+        assert write(calling, bodies[1])
+        assert not write(calling, bodies[2])        # behind what is left of it
+        assert not write(calling, bodies[3])
+        proxy.pass_through()
+        assert [answer for _body, answer, _error in calling.wait(4)] == [b'0', b'1', b'2', b'3']
+        assert server.connections == 1
+
+
+def test_close_while_other_threads_write_ends_every_call(server):
+    server.on_path('/call', lambda request: Answer(200))
+    for _ in range(20):
+        written = []
+        with Calling(server.address) as calling:
+            write(calling, b'0')
+            calling.wait(1)
+            is_over = threading.Event()
+
+            def many():
+                while not is_over.is_set():
+                    call = Call('KILL', '/call', [], b'{}',
+                                lambda answer, error: calling.results.append((b'', answer, error)))
+                    if calling.channel.write_now(call):
+                        written.append(call)
+
+            thread = threading.Thread(target=many)
+            thread.start()
+            wait_until(lambda: len(calling.results) > 20)
+            calling.loop.post(calling.channel.close, Stopped('mine'))
+            wait_until(lambda: len(calling.results) == len(written) + 1)
+            is_over.set()
+            thread.join()
+            assert len(calling.results) == len(written) + 1

@@ -12,7 +12,7 @@ import zlib
 from .sandbox import Escape, chunks_of
 
 try:
-    import lzma
+    import lzma         # novm: 2.7 has none
 except ImportError:                     # 2.7, or a Python that was built without it
     lzma = None
 

@@ -80,7 +80,7 @@ def _attribute(text):
 
 def _cpus():
     try:
-        return float(len(os.sched_getaffinity(0)))
+        return float(len(os.sched_getaffinity(0)))      # novm: see below
     except AttributeError:              # 2.7, macOS
         return float(multiprocessing.cpu_count())
 

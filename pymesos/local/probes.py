@@ -63,7 +63,9 @@ def _ask(scheme, port, path, timeout):
         if scheme == 'https':
             import ssl                  # few need it
             context = ssl.SSLContext(ssl.PROTOCOL_SSLv23)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE     # as curl -k, which Mesos uses
+            # As curl -k, which Mesos uses.
+            context.check_hostname = False      # novm: from 2.7.9 on
+            context.verify_mode = ssl.CERT_NONE
             sock = context.wrap_socket(sock)
         sock.sendall(('GET %s HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: pymesos\r\nAccept: */*\r\n'
                       'Connection: close\r\n\r\n' % (path, HOST, port)).encode('utf-8'))

@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import binascii
 import hmac
 import os
+import re
 from base64 import b64decode
 from collections import namedtuple
 
@@ -15,6 +16,9 @@ __all__ = ['ANYBODY', 'Access', 'Identity']
 BASIC, BEARER = 'Basic', 'Bearer'
 
 KEY_BYTES = 32
+
+#: What must not stand in a quoted text of a header, or in any header: the client has chosen some of it.
+_UNQUOTABLE = re.compile(u'[^\x20-\x7e]|["\\\\]')
 
 
 class Identity(namedtuple('Identity', ['principal', 'claims', 'challenge'])):
@@ -90,13 +94,14 @@ class Access(object):
         if len(parts) != 2:
             why = "Malformed 'Authorization' header"
         elif parts[0] != BEARER:
-            why = "Scheme '%s' unrecognized" % parts[0].replace('\\', '').replace('"', '')
+            why = "Scheme '%s' unrecognized" % parts[0]
         else:
             try:
                 return Identity(None, read_token(parts[1], self._key, now), None)
             except TokenError as error:
                 why = 'Invalid JWT: %s' % error
-        return Identity(None, None, 'Bearer realm="%s", error="invalid_token", error_description="%s"' % (realm, why))
+        return Identity(None, None, 'Bearer realm="%s", error="invalid_token", error_description="%s"' % (
+            realm, _UNQUOTABLE.sub('', why)))
 
 
 def _octets(value):

@@ -15,6 +15,9 @@ __all__ = ['Files', 'Inaccessible', 'IsFolder']
 #: Bytes that a file may have to be read as a whole: it is held in memory.
 MAX_WHOLE = 256 * 1024 * 1024
 
+#: Bytes of a path; none that the system takes is longer.
+MAX_PATH = 4096
+
 #: Where the descriptors of this process lead; None elsewhere than on Linux.
 _DESCRIPTORS = '/proc/self/fd' if os.path.isdir('/proc/self/fd') else None
 
@@ -127,6 +130,8 @@ class Files(object):
 
     def _find(self, path):
         """(what is attached, the path in it), both bytes, for the longest virtual path that fits."""
+        if len(path) > MAX_PATH or b'\0' in path:
+            raise LookupError('no file has such a path')
         name = path
         while name not in self._attached:
             if not name.strip(b'/'):

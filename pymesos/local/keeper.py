@@ -204,9 +204,11 @@ class Keeper(object):
         self._by_serial[process.serial] = process
         try:
             self._fork(process)
-        except (EnvironmentError, socket.error) as error:
+        except Exception as error:      # whatever is wrong with it, the others must not die of it
             self._forget(process)
-            self._tell(process, 'failed', text='Failed to fork: %s' % (error.strerror or error))
+            text = 'Failed to fork: %s' % (getattr(error, 'strerror', None) or error)
+            self._tell(process, 'probed', result={'error': text}) if process.is_probe else (
+                self._tell(process, 'failed', text=text))
 
     def _fork(self, process):
         process.streams = Streams(process.spec, self._watch,
@@ -485,8 +487,8 @@ def _adopt_orphans():
 
 def _unblock_signals():
     """The mask is that of the thread that started us, and would be that of all containers."""
-    if hasattr(signal, 'pthread_sigmask'):
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if hasattr(signal, 'pthread_sigmask'):        # novm: 2.7 has none
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])      # novm
 
 
 def main(parent):

@@ -22,6 +22,9 @@ REASONS = {
 #: Bodies of so many bytes or more are compressed if the client allows it (PROTOCOL 1.2).
 GZIP_BYTES = 1024
 
+#: Larger bodies are sent as they are: all others would wait meanwhile.
+MAX_GZIP_BYTES = 16 * 1024 * 1024
+
 LAST_CHUNK = b'0\r\n\r\n'
 
 TEXT = 'text/plain; charset=utf-8'
@@ -107,7 +110,7 @@ class Responses(object):
         data, kind = _body(reply, jsonp)
         is_legacy = is_legacy and kind not in (TEXT, None)
         before, after = [('Date', self._date)], [header for header in reply.headers if header[0] != 'Content-Type']
-        if may_gzip and len(data) >= GZIP_BYTES:
+        if may_gzip and GZIP_BYTES <= len(data) <= MAX_GZIP_BYTES:
             data = _gzip(data)
             before.insert(0, ('Content-Encoding', 'gzip'))
         after += [('Content-Type', kind)] if kind else []

@@ -9,10 +9,16 @@ import re
 
 import six
 
-__all__ = ['MAX_DEPTH', 'JsonError', 'parse']
+__all__ = ['MAX_DEPTH', 'MAX_DIGITS', 'JsonError', 'parse']
 
 #: How many objects and arrays may lie within each other.
 MAX_DEPTH = 200
+
+#: Characters that are read in a second or so.
+MAX_TEXT = 1024 * 1024
+
+#: No integer of 64 bits has so many digits.
+MAX_DIGITS = 20
 
 _BLANK = re.compile(r'[ \t\n\r]*')
 _PLAIN = re.compile(u'[^"\\\\\x00-\x1f]*')
@@ -48,7 +54,11 @@ class _Stop(Exception):
 
 
 def parse(text):
-    """The value that `text` (text, not bytes) says; :class:`JsonError` if Mesos would refuse it."""
+    """The value that `text` (text, not bytes) says; :class:`JsonError` if Mesos would refuse it, or if it is longer than
+    there is time for.
+    """
+    if len(text) > MAX_TEXT:
+        raise JsonError('%d characters that are no plain JSON; only %d are looked at closely' % (len(text), MAX_TEXT))
     try:
         value, end = _value(text, _blank(text, 0), 0)
     except _Stop as stop:
@@ -96,8 +106,12 @@ def _value(text, position, depth):
 
 def _number(text, position):
     word = _NUMBER.match(text, position).group()
-    if _INTEGER.match(word) and -2 ** 63 <= int(word) < 2 ** 63:
-        return int(word), position + len(word)
+    if _INTEGER.match(word):
+        # To convert a million digits would take seconds.
+        digits = word.lstrip('-+').lstrip('0')
+        value = (int(digits or '0') if len(digits) < MAX_DIGITS else 2 ** 64) * (-1 if word[0] == '-' else 1)
+        if -2 ** 63 <= value < 2 ** 63:
+            return value, position + len(word)
     if not _REAL.match(word):
         raise _Stop(position + len(word))
     value = float(word)

@@ -16,6 +16,9 @@ __all__ = ['Loop', 'Timer', 'listen']
 #: Seconds that an order to the thread may take: far above what it needs, so that a hung program ends.
 ORDER_TIMEOUT = 30.0
 
+#: Seconds that no selector is asked to wait longer: some count milliseconds in 32 bits.
+MAX_PATIENCE = 86400.0
+
 #: Connections that may wait to be accepted: a cluster's clients come all at once.
 BACKLOG = 1024
 
@@ -231,7 +234,7 @@ class Loop(object):
             return 0.0
         while self._timers and not self._timers[0][2].is_pending:
             heapq.heappop(self._timers)
-        return max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
+        return min(max(0.0, self._timers[0][0] - monotonic()), MAX_PATIENCE) if self._timers else None
 
     def _follow_orders(self):
         with self._lock:

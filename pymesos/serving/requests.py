@@ -98,8 +98,7 @@ class RequestParser(object):
         self._head = None               # of the request whose body is read
         self._left = 0                  # bytes of its body that are to come
         self._chunks = None             # the h11 connection that decodes it, if it is chunked
-        self._pieces = None             # of its body; None if it is given away in pieces
-        self._held = 0                  # bytes in _pieces
+        self._body = None               # what came of it; None if it is given away in pieces
 
     def feed(self, data):
         """What `data` (bytes) completes: a list of :class:`Request`, or Begin, Piece and END, in order.
@@ -167,9 +166,9 @@ class RequestParser(object):
         return head
 
     def _begin_body(self, head, emit):
-        self._pieces, self._held = [], 0
+        self._body = bytearray()
         if self._is_streamed(head):
-            self._pieces = None
+            self._body = None
             emit(Begin(head))
         elif head.length is not None and head.length > self._max_body:
             raise self._too_large('%d' % head.length)
@@ -210,18 +209,17 @@ class RequestParser(object):
                 return size
 
     def _add(self, piece, emit):
-        if self._pieces is None:
+        if self._body is None:
             emit(Piece(piece))
             return
-        self._held += len(piece)
-        if self._held > self._max_body:
+        if len(self._body) + len(piece) > self._max_body:
             raise self._too_large('more')
-        self._pieces.append(piece)
+        self._body += piece
 
     def _finish(self, emit):
-        head, pieces = self._head, self._pieces
-        self._head = self._pieces = None
-        emit(END if pieces is None else Request(head, b''.join(pieces)))
+        head, body = self._head, self._body
+        self._head = self._body = None
+        emit(END if body is None else Request(head, bytes(body)))
 
     def _too_large(self, size):
         return BodyTooLarge('cannot read a request: its body has %s bytes, at most %d are allowed'

@@ -47,7 +47,7 @@ class Checker(object):
         self._shown = empty_check_status(info)      # of a check: what was last said
         self._failures = 0                          # of a health check: in a row
         self._is_initial = True                     # whether it never succeeded
-        driver.set_timer(kind, run, info.get('delay_seconds', 15.0))
+        driver.set_timer(kind, run, self._seconds('delay_seconds', 15.0))
 
     def pause(self):
         """Look no more."""
@@ -61,19 +61,23 @@ class Checker(object):
         self._number += 1
         driver = self._driver
         key = ('probe', driver.executor.container.token, self._kind, self._run.id, self._number)
-        driver.agent.effects.append(Probe(key, self._probe(), self._info.get('timeout_seconds', 20.0) or NEVER))
+        driver.agent.effects.append(Probe(key, self._probe(), self._seconds('timeout_seconds', 20.0) or NEVER))
 
     def take(self, number, result):
         """The result of a look."""
         if self._is_paused or number != self._number:
             return
-        self._driver.set_timer(self._kind, self._run, self._info.get('interval_seconds', 10.0))
+        self._driver.set_timer(self._kind, self._run, self._seconds('interval_seconds', 10.0))
         if self._kind == 'check':
             self._take_check(result)
         elif self._is_good(result):
             self._succeed()
         else:
             self._fail()
+
+    def _seconds(self, name, default):
+        # A float for the text 'Infinity', too.
+        return min(float(self._info.get(name, default)), NEVER)
 
     def _probe(self):
         if self._type == 'COMMAND':
@@ -82,7 +86,7 @@ class Checker(object):
             container = self._run.container
             environment = dict((container.spec or {}).get('environment', {}), **command_environment(command))
             return {'type': 'COMMAND', 'command': command, 'container': container.token, 'environment': environment,
-                    'directory': container.directory}
+                    'directory': container.directory, 'user': (container.spec or {}).get('user')}
         if self._type == 'HTTP':
             http = self._info['http']
             return {'type': 'HTTP', 'port': http['port'], 'path': http.get('path') or '/',
@@ -110,7 +114,7 @@ class Checker(object):
         self._is_initial, self._failures = False, 0
 
     def _fail(self):
-        grace = self._info.get('grace_period_seconds', 10.0)
+        grace = self._seconds('grace_period_seconds', 10.0)
         if self._is_initial and grace > 0 and self._driver.agent.world.monotonic() - self._start <= grace:
             return
         self._failures += 1

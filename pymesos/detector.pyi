@@ -2,7 +2,7 @@ from typing import Callable, Optional, Tuple
 
 from .utils import Address
 
-__all__ = ['Detector', 'FixedDetector', 'ZooKeeperDetector', 'detect']
+__all__ = ['Detector', 'FixedDetector', 'LocalDetector', 'ZooKeeperDetector', 'detect']
 
 ZOOKEEPER_PORT: int
 FILE_LIMIT: int
@@ -15,11 +15,15 @@ def detect(master_uri: str, listener: _Listener, scheme: str = ...) -> Detector:
 
 class Detector:
     def __init__(self, name: str, listener: _Listener) -> None: ...
+    def prepare(self) -> None: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
 
 class FixedDetector(Detector):
     def __init__(self, uri: str, listener: _Listener, scheme: str = ...) -> None: ...
+
+class LocalDetector(Detector):
+    def __init__(self, listener: _Listener) -> None: ...
 
 class ZooKeeperDetector(Detector):
     def __init__(self, uri: str, listener: _Listener, scheme: str = ...) -> None: ...

@@ -7,6 +7,7 @@ from pymesos import (Executor, MesosExecutorDriver, MesosOperatorAgentDriver, Me
 from pymesos.detector import detect
 from pymesos.errors import CallRejected, ConnectionFailed, MesosError, UsageError
 from pymesos.interface import SchedulerDriver
+from pymesos.local import LocalAgent, LocalCluster
 from pymesos.resources import Resources, parse
 from pymesos.utils import DAY, parse_address, parse_duration
 from pymesos.wire import calls
@@ -101,3 +102,14 @@ def main() -> int:
     available = sum([parse('cpus:1'), parse('cpus(eng):2')], Resources())
     print(parse_duration('5secs') + 1, parse_address('::1').netloc, available.ports, 'cpus:1' in available)
     return len(__version__)
+
+
+def on_an_embedded_cluster() -> List[str]:
+    with LocalCluster(agents=2, resources=['cpus:1', 'cpus:2;mem:64'], simulated=0.1) as cluster:
+        agent: LocalAgent = cluster.agents[0]
+        cluster.kill_agent(agent.number)
+        cluster.partition()
+        cluster.heal()
+        driver = MesosSchedulerDriver(MyScheduler('on it'), {'user': '', 'name': 'x'}, cluster.master)
+        driver.start()
+    return cluster.masters

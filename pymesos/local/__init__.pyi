@@ -1,0 +1,3 @@
+from .cluster import LocalAgent, LocalCluster
+
+__all__ = ['LocalAgent', 'LocalCluster']

@@ -105,11 +105,9 @@ class Connection(Peer):
             self._refuse(self._parser.error)
 
     def finished(self):
-        """The client sends no more: answers that are due are given, a stream ends."""
-        if any(exchange.stream is not None or exchange.reader is not None for exchange in self._pending):
+        """The client sends no more: it is gone, as Mesos sees it, and what was given to it already is all that it gets."""
+        if self._pending:
             self.close()
-        elif self._pending and self._ending is None:
-            self._is_last = True
         else:
             super(Connection, self).finished()
 

@@ -7,8 +7,14 @@ __all__ = ['Constraints', 'regex_error']
 
 #: A part that is repeated without end and itself has such a repetition: what makes `re` take for ever, RE2 never.
 _NESTED = re.compile(r'\([^()]*([*+]|\{\d*,\})[^()]*\)([*+]|\{\d*,\})')
+#: Flags for the whole expression, and flags for what follows within it, which `re` has not.
+_FLAGS = re.compile(r'\(\?([imsU]+)\)')
+_LATER_FLAGS = re.compile(r'\(\?[imsU-]+\)')
+#: Escapes that only RE2 knows.
+_FOREIGN = re.compile(r'\\[pPQEC]')
+
 #: The longest text that is matched; RE2's time is linear, that of `re` need not be.
-MAX_TEXT = 4096
+MAX_TEXT = 1024
 
 #: Classes that RE2 knows by name within brackets.
 _CLASSES = (('alnum', 'A-Za-z0-9'), ('alpha', 'A-Za-z'), ('digit', '0-9'), ('lower', 'a-z'), ('upper', 'A-Z'),
@@ -21,6 +27,12 @@ def regex_error(regex):
     """Why an expression that RE2 takes cannot be used here (text), or None."""
     if _NESTED.search(regex):
         return "invalid nested repetition operator: %s" % _NESTED.search(regex).group()
+    start = _FLAGS.match(regex)
+    if _LATER_FLAGS.search(regex, 0 if start is None else start.end()):
+        return 'flags not at the start of the expression'
+    foreign = _FOREIGN.search(regex.replace('\\\\', ''))
+    if foreign is not None:
+        return 'invalid escape sequence: %s' % foreign.group()
     try:
         re.compile(_translated(regex))
     except (re.error, OverflowError, RuntimeError) as error:
@@ -29,10 +41,15 @@ def regex_error(regex):
 
 
 def _translated(regex):
-    """An expression of RE2 as `re` has it, where there is a difference that can be bridged."""
+    """An expression of RE2 for whole texts, as `re` has it, where there is a difference that can be bridged."""
     for name, members in _CLASSES:
         regex = regex.replace('[:%s:]' % name, members)
-    return regex.replace('\\z', '\\Z')
+    flags, start = '', _FLAGS.match(regex)
+    if start is not None:
+        # Newer Pythons want them first; what is greedy makes no difference to a whole text.
+        letters = ''.join(sorted(set(start.group(1)) - set('U')))
+        flags, regex = '(?%s)' % letters if letters else '', regex[start.end():]
+    return r'%s(?:%s)\Z' % (flags, regex.replace('\\z', '\\Z'))
 
 
 class Constraints(object):
@@ -90,7 +107,7 @@ def _differs(predicate):
 
 
 def _matching(predicate):
-    compiled = re.compile(r'(?:%s)\Z' % _translated(predicate.get('regex', '')))
+    compiled = re.compile(_translated(predicate.get('regex', '')))
     return lambda text: len(text) <= MAX_TEXT and compiled.match(text) is not None
 
 

@@ -82,7 +82,7 @@ METERS = {'offers': OffersMeter, 'updates': UpdatesMeter, 'heartbeats': Heartbea
 def ask(port, path):
     """GET `path` of the server; returns when it has answered."""
     connection = socket.create_connection(('127.0.0.1', port), DEADLINE)
-    connection.sendall(('GET %s HTTP/1.1\r\nHost: bench\r\n\r\n' % path).encode('ascii'))
+    connection.sendall(('GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n' % path).encode('ascii'))
     if not connection.recv(65536):
         raise RuntimeError('the server ended')
     connection.close()

@@ -10,12 +10,18 @@ from collections import namedtuple
 
 from .jwt import TokenError, make_token, read_token
 
-__all__ = ['ANYBODY', 'Access', 'Identity']
+__all__ = ['ANYBODY', 'Access', 'Identity', 'is_foreign', 'may_call']
 
 #: What the ways to authenticate oneself are called.
 BASIC, BEARER = 'Basic', 'Bearer'
 
 KEY_BYTES = 32
+
+_PORT = re.compile(r':[0-9]*\Z')
+_ADDRESS = re.compile(r'[0-9.]+\Z|\[[0-9A-Fa-f:.]+\]\Z')
+
+#: Calls of an agent that tell nothing of what it does.
+_HARMLESS = frozenset(['GET_HEALTH', 'GET_VERSION'])
 
 #: What must not stand in a quoted text of a header, or in any header: the client has chosen some of it.
 _UNQUOTABLE = re.compile(u'[^\x20-\x7e]|["\\\\]')
@@ -35,6 +41,32 @@ class Identity(namedtuple('Identity', ['principal', 'claims', 'challenge'])):
 ANYBODY = Identity(None, None, None)
 
 
+def is_foreign(headers, hostname, is_open):
+    """Whether a request comes from a page of another site, in the browser of somebody who may use the cluster.
+
+    `headers` are those of the request ({lower-case name: text}). If anybody may do anything (`is_open`) it has also to
+    be for a host that is an address, localhost or `hostname`: the names of all others can be made to lead here.
+    """
+    host = headers.get('host', '')
+    origin = headers.get('origin')
+    if origin is not None and origin.partition('://')[2] != host:
+        return True
+    if headers.get('sec-fetch-site') in ('cross-site', 'same-site') and headers.get('sec-fetch-mode') != 'navigate':
+        return True
+    name = _PORT.sub('', host).lower()
+    return is_open and not _ADDRESS.match(name) and name not in ('', 'localhost', hostname.lower())
+
+
+def may_call(claims, call):
+    """Whether the `claims` of an executor's token allow an agent.Call: for what is nested in its own container."""
+    if call['type'] in _HARMLESS:
+        return True
+    container_id = call.get(call['type'].lower(), {}).get('container_id', {})
+    while container_id.get('parent'):
+        container_id = container_id['parent']
+    return 'value' in container_id and container_id['value'] == claims.get('cid')
+
+
 class Access(object):
     """Secrets of a cluster, none of which is in its repr.
 
@@ -46,6 +78,11 @@ class Access(object):
         self.ssl_context = ssl_context
         self._credentials = dict((_octets(name), _octets(secret)) for name, secret in (credentials or {}).items())
         self._key = os.urandom(KEY_BYTES) if key is None else key
+
+    @property
+    def is_open(self):
+        """Whether nobody has to say who he is."""
+        return not self._credentials
 
     def __repr__(self):
         return '<Access of %d principals%s>' % (len(self._credentials), ', TLS' if self.ssl_context else '')

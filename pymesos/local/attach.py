@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 from ..errors import RecordError
 from ..wire.recordio import Decoder
 from . import convert
+from .access import may_call
 from .model import validation
 from .model.container_tree import container_token
 from .model.effects import Reply, refuse
@@ -15,13 +16,15 @@ __all__ = ['AttachInput']
 class AttachInput(object):
     """Reads the records of one request and gives them to the model; for the loop's thread.
 
-    `model` is the :class:`~.model.agent.AgentModel`, `accepted` the type of its answer. :meth:`feed` gives a Reply once
+    `model` is the :class:`~.model.agent.AgentModel`, `accepted` the type of its answer,
+    `claims` what the client's token says, if it has one. :meth:`feed` gives a Reply once
     there is one; what comes after it is thrown away.
     """
 
-    def __init__(self, model, accepted, max_record):
+    def __init__(self, model, accepted, max_record, claims=None):
         self._model = model
         self._accepted = accepted
+        self._claims = claims
         self._decoder = Decoder(max_record)
         self._key = None                # what the model knows the attachment by
         self._is_over = False
@@ -86,6 +89,8 @@ class AttachInput(object):
     def _begin(self, call, attached):
         if attached.get('type') != 'CONTAINER_ID':
             return refuse(400, "Expecting 'attach_container_input.type' to be CONTAINER_ID")
+        if self._claims is not None and not may_call(self._claims, call):
+            return refuse(403, '403 Forbidden.')
         refusal = self._model.attach_begin(call)
         if refusal is None:
             self._key = container_token(attached['container_id'])

@@ -10,11 +10,14 @@ import signal
 import stat
 import termios
 
-__all__ = ['READY', 'REFUSED', 'Refused', 'leave_keeper', 'open_log', 'run', 'to_bytes']
+__all__ = ['READY', 'REFUSED', 'Refused', 'enter', 'leave_keeper', 'open_log', 'run', 'to_bytes']
 
 #: What the child writes into its channel: either a byte that says that it is ready (it then waits for one to go on),
 #: or a byte that says that it gives up, and why.
 READY, REFUSED = b'R', b'F'
+
+#: Bytes of memory that fetching and unpacking may take, with all that Python has.
+FETCH_MEMORY = 4 * 1024 ** 3
 
 UMASK = 0o022
 PARENT_MODE, SANDBOX_MODE, FILE_MODE = 0o755, 0o750, 0o644
@@ -114,7 +117,7 @@ def _make_sandbox(spec, directory):
 
 def _try_to_make_sandbox(spec, directory):
     try:
-        _enter(directory, to_bytes(spec.get('root') or os.path.dirname(directory)))
+        enter(directory, to_bytes(spec.get('root') or os.path.dirname(directory)))
         if spec.get('latest'):
             _point_latest(directory)
         os.chmod(b'.', SANDBOX_MODE)
@@ -132,7 +135,7 @@ def _try_to_make_sandbox(spec, directory):
     return user
 
 
-def _enter(directory, root):
+def enter(directory, root):
     """Make `directory` and be in it; below `root` no step may be a symbolic link."""
     if not os.path.isdir(root):
         try:
@@ -176,10 +179,14 @@ def _link_volume(volume, directory, user):
             os.makedirs(source, PARENT_MODE)
         if user is not None and os.geteuid() == 0:
             os.chown(source, user.pw_uid, user.pw_gid)
-        if len(steps) > 1:
-            _enter(os.path.join(directory, *steps[:-1]), directory)
-        os.symlink(source, steps[-1] if steps else b'.')
-        os.chdir(directory)
+        sandbox = os.open(b'.', os.O_RDONLY)
+        try:
+            if len(steps) > 1:
+                enter(os.path.join(b'.', *steps[:-1]), b'.')
+            os.symlink(source, steps[-1] if steps else b'.')
+        finally:
+            os.fchdir(sandbox)
+            os.close(sandbox)
     except Escape as error:
         raise Refused('Failed to link a volume: %s' % error)
     except OSError as error:
@@ -263,12 +270,21 @@ def _become(user):
 
 def _fetch(uris, directory, name):
     from . import fetcher               # takes a while to import, and few need it
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     try:
+        # An archive may say of its parts that they are as large as it likes.
+        resource.setrlimit(resource.RLIMIT_AS, (_least(soft, FETCH_MEMORY), hard))
         fetcher.fetch(uris, directory, _complain)
-    except fetcher.FetchError as error:
-        _complain(error.args[0])
+    except (fetcher.FetchError, MemoryError) as error:
+        _complain(str(error) or 'Failed to fetch: out of memory')
         # Mesos' fetcher is a program of its own; this is what the agent says of it.
         raise Refused("Failed to fetch all URIs for container '%s': exited with status 1" % name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _least(one, other):
+    return other if one == resource.RLIM_INFINITY else min(one, other)
 
 
 def _complain(text):

@@ -81,6 +81,12 @@ class Connection(Peer):
         self._held = 0                  # bytes of answers whose turn has not come
         self._is_last = False           # no more requests are taken
         self._incoming = None           # the Exchange whose body comes in pieces
+        self._has_asked = False         # a request was read
+
+    @property
+    def worth(self):
+        """Who asks for nothing can go, who never did first, then who was silent longest."""
+        return None if self._pending else (self._has_asked, self.last_heard if self._has_asked else self.number)
 
     def received(self, data):
         """Read requests and have them answered."""
@@ -105,7 +111,7 @@ class Connection(Peer):
             self._refuse(self._parser.error)
 
     def finished(self):
-        """The client sends no more: it is gone, as Mesos sees it, and what was given to it already is all that it gets."""
+        """The client sends no more: it is gone, as Mesos sees it, and gets no more than it was given already."""
         if self._pending:
             self.close()
         else:
@@ -141,6 +147,7 @@ class Connection(Peer):
             self.server.report('connection %d: %d requests wait for answers' % (self.number, MAX_PENDING))
             self.close()
             return
+        self._has_asked = True
         exchange = Exchange(self, head)
         self._pending.append(exchange)
         self._is_last = head.is_last

@@ -13,8 +13,11 @@ MAX_FRAME = 256 * 1024 * 1024
 
 
 def pack(message, data=b''):
-    """The frame (bytes) of a dict that JSON can hold, and of bytes that go beside it."""
+    """The frame (bytes) of a dict that JSON can hold, and of bytes that go beside it. ValueError if it is too long."""
     text = json.dumps(message, separators=(',', ':')).encode('ascii')
+    if max(len(text), len(data)) > MAX_FRAME:
+        raise ValueError('what is to be started is described by %d bytes, at most %d are allowed'
+                         % (max(len(text), len(data)), MAX_FRAME))
     return b''.join((_HEAD.pack(len(text), len(data)), text, data))
 
 

@@ -23,6 +23,7 @@ A container is named by a text that its owner chooses. What it is to be is told 
 ``window``     {'rows', 'columns'} of the tty at the start. Default: that of the system.
 ``rlimits``    [{'type': 'RLMT_NOFILE', 'soft': n, 'hard': n}] as RLimitInfo has it; without numbers: unlimited.
 ``umask``      Default 0o022.
+``name``       What errors call the container. Default the text that it is known by.
 =============  ==================================================================================================
 
 What a listener hears, on the loop's thread: ``on_started(container, pid)`` once the sandbox is made and the URIs are
@@ -168,7 +169,14 @@ class Launcher(object):
         self._by_name[container] = self._by_serial[known.serial] = known
         if self._socket is None:
             self._loop.order(lambda: self._end(known, 'on_launch_failed', 'The keeper of containers is gone'))
-        self._order({'do': 'launch', 'id': known.serial, 'name': container, 'spec': spec})
+        # Of a command no more than is looked at: the rest can be as large as a call.
+        command = dict((key, spec['command'][key]) for key in ('shell', 'value', 'arguments') if key in spec['command'])
+        try:
+            self._order({'do': 'launch', 'id': known.serial, 'name': spec.get('name', container),
+                         'spec': dict(spec, command=command)})
+        except ValueError as error:
+            text = 'Failed to fork: %s' % error
+            self._loop.order(lambda: self._end(known, 'on_launch_failed', text))
 
     def attach(self, container, listener):
         """Let `listener` hear of a container from now on; False if it is not known. An end that nobody has heard of
@@ -235,7 +243,11 @@ class Launcher(object):
                         directory=check['directory'], user=check.get('user'), stdout=None, stderr=None, make=False)
         if self._socket is None:
             self._loop.order(lambda: self._finish_probe(serial, {'error': 'The keeper of containers is gone'}))
-        self._order({'do': 'probe', 'id': serial, 'spec': spec})
+        try:
+            self._order({'do': 'probe', 'id': serial, 'spec': spec})
+        except ValueError as error:
+            text = '%s' % error
+            self._loop.order(lambda: self._finish_probe(serial, {'error': text}))
 
     # ---- the keeper
 

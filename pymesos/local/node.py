@@ -67,9 +67,15 @@ class _Node(object):
                 # The list is exchanged, not emptied: an order may bring the model to give more.
                 ordered, self.model.effects = self.model.effects, []
                 for effect in ordered:
-                    self._orders[type(effect)](effect)
+                    self._carry_out(effect)
         finally:
             self._is_settling = False
+
+    def _carry_out(self, effect):
+        try:
+            self._orders[type(effect)](effect)
+        except Exception:       # a fault of ours: what was ordered besides, for others perhaps, is done all the same
+            logger.exception('the embedded cluster cannot carry out a %s', type(effect).__name__)
 
     def _listen(self, server, **settings):
         """Open the server: on the port of the last time, if there was one."""
@@ -171,11 +177,12 @@ class AgentNode(_Node):
         self._sandboxes = OrderedDict()     # container -> folder that is served, the oldest first
         self._orders.update({
             effects.Launch: self._launch,
-            effects.Signal: lambda effect: cluster.launcher.signal(effect.container, effect.number),
-            effects.Destroy: lambda effect: cluster.launcher.destroy(effect.container),
+            effects.Signal: lambda effect: cluster.launcher.signal(self._shared(effect.container), effect.number),
+            effects.Destroy: lambda effect: cluster.launcher.destroy(self._shared(effect.container)),
             effects.Probe: self._probe,
-            effects.Feed: lambda effect: cluster.launcher.feed(effect.container, effect.data),
-            effects.Resize: lambda effect: cluster.launcher.resize(effect.container, effect.rows, effect.columns),
+            effects.Feed: lambda effect: cluster.launcher.feed(self._shared(effect.container), effect.data),
+            effects.Resize: lambda effect: cluster.launcher.resize(self._shared(effect.container), effect.rows,
+                                                                   effect.columns),
         })
 
     @property
@@ -203,7 +210,7 @@ class AgentNode(_Node):
                 getattr(self.model, name)(container, argument)
         # Nobody looks after the containers of frameworks that do not checkpoint any more.
         for container in self._running - set(self.model.containers()):
-            self.cluster.launcher.destroy(container)
+            self.cluster.launcher.destroy(self._shared(container))
         self.cluster.network.join(self)
         self.settle()
 
@@ -221,39 +228,44 @@ class AgentNode(_Node):
 
     # ---- what the launcher tells
 
-    def on_started(self, container, pid):
-        self._hear('on_started', container, pid)
+    def _shared(self, container):
+        """The name that a container has in the launcher: operators may name two alike on two agents."""
+        return self.pid + ' ' + container
 
-    def on_launch_failed(self, container, text):
-        self._running.discard(container)
-        self._hear('on_launch_failed', container, text)
+    def on_started(self, name, pid):
+        self._hear('on_started', name, pid)
 
-    def on_exited(self, container, status):
-        self._running.discard(container)
-        self._hear('on_exited', container, status)
+    def on_launch_failed(self, name, text):
+        self._hear('on_launch_failed', name, text)
 
-    def _hear(self, name, container, argument):
+    def on_exited(self, name, status):
+        self._hear('on_exited', name, status)
+
+    def _hear(self, method, name, argument):
         """Hand on how a container fares, now or when the agent is up again."""
+        container = _own(name)
+        if method != 'on_started':
+            self._running.discard(container)
         if self.model is None:
-            self._missed.setdefault(container, []).append((name, argument))
+            self._missed.setdefault(container, []).append((method, argument))
         else:
-            getattr(self.model, name)(container, argument)
+            getattr(self.model, method)(container, argument)
             self.settle()
 
-    def on_output(self, container, name, data):
+    def on_output(self, name, stream, data):
         if self.model is not None:
-            self.model.on_output(container, name, data)
+            self.model.on_output(_own(name), stream, data)
             self.settle()
 
-    def on_fed(self, container, size):
+    def on_fed(self, name, size):
         if self.model is not None:
-            self.model.on_fed(container, size)
+            self.model.on_fed(_own(name), size)
             self.settle()
 
     def _launch(self, effect):
         self._running.add(effect.container)
         self._serve(effect.container, effect.spec['directory'])
-        self.cluster.launcher.launch(effect.container, effect.spec, self)
+        self.cluster.launcher.launch(self._shared(effect.container), dict(effect.spec, name=effect.container), self)
 
     def _serve(self, container, directory):
         self._sandboxes[container] = directory
@@ -271,3 +283,8 @@ class AgentNode(_Node):
                 self.settle()
 
         self.cluster.launcher.probe(effect.check, effect.timeout, done)
+
+
+def _own(name):
+    """The name of a container on its agent; neither that nor the pid before it holds a blank."""
+    return name.partition(' ')[2]

@@ -13,7 +13,7 @@ import zlib
 from ..serving.listener import Listener
 from ..serving.requests import HeadMemory
 from . import convert, negotiation, pages
-from .access import ANYBODY, BASIC, BEARER
+from .access import ANYBODY, BASIC, BEARER, is_foreign, may_call
 from .attach import AttachInput
 from .connection import Connection
 from .model import validation
@@ -28,6 +28,9 @@ __all__ = ['AgentServer', 'MAX_BODY', 'MasterServer']
 MAX_BODY = 64 * 1024 * 1024
 
 _NOT_FOUND = refuse(404, '404 Not Found.')
+_FOREIGN = refuse(403, '403 Forbidden. The request comes from a page of another site, or names a host that is not this '
+                       'one.')
+_FORBIDDEN = refuse(403, '403 Forbidden.')
 _NOT_IMPLEMENTED = refuse(501, '501 Not Implemented.')
 
 #: What a form is read from; other bodies are JSON, for the endpoint itself.
@@ -196,6 +199,9 @@ class _Server(object):
         if found is None:
             plan.refusal = _NOT_FOUND
             return plan
+        if is_foreign(head.headers, self._node.options.hostname, self._access.is_open):
+            plan.refusal = _FOREIGN
+            return plan
         plan.route, plan.path = found
         plan.query = read_query(split[1].encode('latin-1'))
         plan.jsonp = plan.query.get('jsonp')
@@ -267,7 +273,8 @@ class _Server(object):
             kind = plan.route.kind if plan.route is not None else None
             is_legacy = kind in ('legacy', 'version', 'metrics', 'files', 'flags')
             jsonp = plan.jsonp if is_legacy else None
-            exchange.write(self.responses.whole(reply, plan.may_gzip, is_legacy, jsonp), True)
+            data = self._guarded(exchange.head, self.responses.whole, reply, plan.may_gzip, is_legacy, jsonp)
+            exchange.write(data if isinstance(data, bytes) else self.responses.whole(data), True)
             return
         kinds = [('Content-Type', plan.accepted)]
         if plan.accepted == RECORDIO:
@@ -378,7 +385,7 @@ class AgentServer(_Server):
         return None
 
     def _attach(self, exchange, plan):
-        exchange.reader = AttachInput(self._node.model, plan.accepted, self.max_body)
+        exchange.reader = AttachInput(self._node.model, plan.accepted, self.max_body, plan.identity.claims)
 
     def _ask_executor(self, plan, head, body):
         call, refusal = self._read('executor.Call', 'Executor', plan, head, body)
@@ -391,6 +398,8 @@ class AgentServer(_Server):
     def _ask_operator(self, plan, head, body):
         call, refusal = self._read('agent.Call', 'agent', plan, head, body)
         identity = plan.identity
+        if refusal is None and identity.claims is not None and not may_call(identity.claims, call):
+            refusal = _FORBIDDEN
         return (refusal or negotiation.check_streaming(call['type'], False, plan.accepted) or self._files_call(call)
                 or self._node.model.operator_call(call, identity.claims or identity.principal))
 

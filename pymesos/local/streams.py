@@ -208,7 +208,8 @@ def _never_block(number):
 
 def _open_copy(spec, name):
     """The file of the sandbox that gets a copy of a stream. The child has made it already."""
-    os.chdir(child.to_bytes(spec['directory']))
+    directory = child.to_bytes(spec['directory'])
+    child.enter(directory, child.to_bytes(spec.get('root') or os.path.dirname(directory)))
     try:
         return child.open_log(child.to_bytes(spec.get(name, name)))
     finally:

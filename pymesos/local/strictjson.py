@@ -54,8 +54,9 @@ class _Stop(Exception):
 
 
 def parse(text):
-    """The value that `text` (text, not bytes) says; :class:`JsonError` if Mesos would refuse it, or if it is longer than
-    there is time for.
+    """The value that `text` (text, not bytes) says.
+
+    :class:`JsonError` if Mesos would refuse it, or if it is longer than there is time for.
     """
     if len(text) > MAX_TEXT:
         raise JsonError('%d characters that are no plain JSON; only %d are looked at closely' % (len(text), MAX_TEXT))

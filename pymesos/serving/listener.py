@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import os
+import resource
 import socket
 import ssl
 
@@ -10,6 +11,9 @@ from .._compat import close_on_exec, selectors, socket_errors
 from .loop import listen
 
 __all__ = ['Listener']
+
+#: Of the descriptors that a process may have the connections of a loop take up one half.
+SHARE = 2
 
 #: Seconds without accepting when there are no descriptors left for more connections.
 PAUSE = 0.2
@@ -68,6 +72,7 @@ class Listener(object):
     def forget(self, peer):
         """A connection is closed."""
         del self.connections[peer.number]
+        self.loop.peers.discard(peer)
         self._closed(peer)
 
     def _unwatch(self):
@@ -79,9 +84,13 @@ class Listener(object):
         for _ in range(AT_ONCE):
             if self._is_closed:
                 return
+            if len(self.loop.peers) >= _most_peers():
+                self._make_room()
             try:
                 sock, _ = self._socket.accept()
             except socket_errors as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE) and self._make_room():
+                    continue
                 if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EINTR):
                     self.report('cannot accept a connection: %s' % error)
                     # The socket stays ready: to go on at once would take all of the processor.
@@ -89,6 +98,16 @@ class Listener(object):
                     self.loop.call_later(PAUSE, self.open)
                 return
             self._take(sock)
+
+    def _make_room(self):
+        """Close the connection of all on the loop that is worth least; whether there was one that may be closed."""
+        found = [peer for peer in self.loop.peers if peer.worth is not None]
+        if found:
+            least = min(found, key=lambda peer: peer.worth)
+            least.server.report('connection %d is closed, which asks for nothing: there are %d'
+                                % (least.number, len(self.loop.peers)))
+            least.close()
+        return bool(found)
 
     def _take(self, sock):
         close_on_exec(sock)
@@ -102,6 +121,7 @@ class Listener(object):
         self.accepted += 1
         peer = self._make(self, sock, self.accepted)
         self.connections[peer.number] = peer
+        self.loop.peers.add(peer)
         self.loop.watch(sock, 0, selectors.EVENT_READ, peer.ready)
 
     def _wrap(self, sock):
@@ -111,3 +131,9 @@ class Listener(object):
             self.report('cannot begin TLS: %s' % error)
             sock.close()
             return None
+
+
+def _most_peers():
+    """How many connections a loop may have."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return float('inf') if limit == resource.RLIM_INFINITY else limit // SHARE

@@ -89,6 +89,8 @@ class Loop(object):
 
     def __init__(self, name, closing=None, failed=None):
         self.selector = selectors.DefaultSelector()
+        #: Every :class:`~pymesos.serving.peer.Peer` that is served on it; kept by the listeners.
+        self.peers = set()
         self._closing = closing or (lambda: None)
         self._failed = failed
         self._alarm, self._waker = (close_on_exec(end) for end in socket.socketpair())

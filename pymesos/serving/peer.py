@@ -42,10 +42,15 @@ class Peer(object):
         self._is_ordered = False        # a flush is ordered, or due at the end of ready()
         self._is_peer_done = False
         self._ending = None             # 'close' or 'half' once all is sent; 'done' when that has happened
+        #: When something was last read (monotonic).
+        self.last_heard = monotonic()
         self._is_greeted = server.ssl_context is None
         self._events = selectors.EVENT_READ
 
     # -- to be overridden -------------------------------------------------------------------------------
+
+    #: What it is worth to us, the least first, if there are too many; None if it must not be closed for others.
+    worth = None
 
     def received(self, data):
         """Bytes have come; not called any more once :meth:`end` was."""
@@ -162,6 +167,7 @@ class Peer(object):
                 self._is_peer_done = True
                 self.finished()
                 return
+            self.last_heard = monotonic()
             if self._ending is None:
                 self.received(data)
             if self.server.ssl_context is None:

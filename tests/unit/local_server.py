@@ -219,7 +219,7 @@ def wait_for(condition, timeout=TIMEOUT):
 
 def request(method, path, headers=(), body=b'', version='1.1'):
     """The bytes of a request."""
-    lines = ['%s %s HTTP/%s' % (method, path, version), 'Host: x'] + ['%s: %s' % header for header in headers]
+    lines = ['%s %s HTTP/%s' % (method, path, version), 'Host: localhost'] + ['%s: %s' % header for header in headers]
     if body or method == 'POST':
         lines.append('Content-Length: %d' % len(body))
     return '\r\n'.join(lines + ['', '']).encode('latin-1') + body

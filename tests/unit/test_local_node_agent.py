@@ -95,7 +95,7 @@ def test_start_and_end_of_a_container_are_heard_in_their_order(node, machinery):
     node.halt()
     node.on_started(container, 4711)
     node.start()
-    assert node.model.tree.get(container).pid == 4711
+    assert node.model.tree.get(container.split()[-1]).pid == 4711
     node.halt()
     node.on_exited(container, 256)
     node.start()

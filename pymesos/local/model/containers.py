@@ -46,11 +46,25 @@ class Containers(object):
         self._count = 0
 
     def call(self, call, principal=None):
-        """The Reply to an agent.Call about containers; 501 for what is not known."""
+        """The Reply to an agent.Call about containers; 501 for what is not known.
+
+        `principal` is a dict, the claims of its token, if an executor calls.
+        """
         kind = call['type']
         if kind not in self._calls:
             return refuse(501, '501 Not Implemented.')
-        return self._calls[kind](kind, call.get(kind.lower(), {}))
+        wanted = call.get(kind.lower(), {})
+        if isinstance(principal, dict) and not self._is_same_user(wanted):
+            return refuse(403, '403 Forbidden. An executor may not run commands as another user.')
+        return self._calls[kind](kind, wanted)
+
+    def _is_same_user(self, wanted):
+        """Whether a container would run as the executor does in which it is nested, if it is launched at all."""
+        user = wanted.get('command', {}).get('user')
+        outermost = self._agent.tree.find(wanted.get('container_id', {}).get('parent') or {'value': ''})
+        while outermost is not None and outermost.parent is not None:
+            outermost = outermost.parent
+        return not user or outermost is None or user == (outermost.spec or {}).get('user')
 
     def on_timer(self, what, stream):
         """A Timer whose key is ('containers', what, stream) is due."""

@@ -98,7 +98,11 @@ def launch_spec(agent, framework, command, container, environment, container_inf
         # All above is made by the agent; what lies in a sandbox is anybody's.
         spec.update(root=options.work_dir, latest=True)
     else:
-        spec['root'] = container.parent.directory
+        # Of the folders between, too, the user of the executor can make links.
+        outermost = container.parent
+        while outermost.parent is not None:
+            outermost = outermost.parent
+        spec['root'] = outermost.directory
     if options.switch_user:
         spec['user'] = command.get('user') or framework.info.get('user') or None
     if container_info and container_info.get('tty_info'):

@@ -337,6 +337,9 @@ class AgentModel(object):
         framework = self.frameworks.get(message['framework_info']['id']['value'])
         if framework is not None:
             framework.info = message['framework_info']
+            if self.state == 'RUNNING':
+                # It may have subscribed anew: what it missed is sent now, as Mesos does, and not with the next retry.
+                self.updates.resume()
 
     # ---- draining
 

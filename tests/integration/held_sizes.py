@@ -68,11 +68,15 @@ def _attributes(value):
                 found[attribute] = getattr(value, attribute)
     if isinstance(value, loop.Loop):
         found['_timers'] = [item for item in value._timers if item[2].is_pending]
-    return found.items()
+    # What several refer to is counted where it is met first: always in the same place.
+    return sorted(found.items())
 
 
-def grown(before, after, share=0.1, slack=20):
-    """{name: (before, after)} of what has more items than before, by more than a share and some."""
+def grown(before, after, share=0.1, slack=40):
+    """{name: (before, after)} of what has more items than before, by more than a share and some.
+
+    Between the two something should have been done so often that what grows by one each time is seen.
+    """
     return dict((name, (before[name], after[name])) for name in after
                 if after[name] > before[name] * (1 + share) + slack)
 

@@ -120,7 +120,7 @@ def forgetful(monkeypatch):
     """Make the limits that are no options small, too."""
     monkeypatch.setattr(state, 'KEPT_TASKS', 20)
     monkeypatch.setattr(node, 'SERVED_SANDBOXES', 20)
-    monkeypatch.setattr(requests, 'REMEMBERED_HEADS', 20)
+    monkeypatch.setattr(requests, 'REMEMBERED_HEADS', 5)
     monkeypatch.setattr(loop, 'CANCELLED_TIMERS', 20)
 
 

@@ -259,7 +259,8 @@ class Executors(object):
                 executor.terminated.update(executor.launched)
                 executor.launched.clear()
                 executor.is_removed = True
-                framework.completed_executors.append(executor)
+                if not executor.has_no_sandbox:     # Mesos makes no executor where it cannot make a folder for it
+                    framework.completed_executors.append(executor)
             self._agent.sweep(framework)
 
     # ---- what they say of their tasks

@@ -523,7 +523,7 @@ def test_command_task_that_is_ill_too_often_is_killed(cluster):
     for _ in range(2):
         status = framework.update(task, 'TASK_RUNNING', lambda each: each.get('healthy') is False)
         framework.acknowledge(status)
-    framework.expect(task, 'TASK_FAILED')
+    assert framework.expect(task, 'TASK_KILLED')['healthy'] is False
 
 
 # ---------------------------------------------------------------- ids and roles

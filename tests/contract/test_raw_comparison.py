@@ -58,19 +58,35 @@ def play(cluster, folder, found):
 
 # ---------------------------------------------------------------- the script
 
-def play_basics(replay, _folder):
+def settle(folder, executor, acknowledgements=2):
+    """Wait until an executor has sent its message and heard of its updates: what follows may end its agent."""
+    def is_settled():
+        messages = glob.glob(os.path.join(folder, executor + '-*-MESSAGE.response'))
+        acknowledged = 0
+        for path in glob.glob(os.path.join(folder, executor + '-*.events.jsonl')):
+            with io.open(path, encoding='utf-8') as stream:
+                acknowledged += stream.read().count('"ACKNOWLEDGED"')
+        return messages and acknowledged >= acknowledgements
+
+    raw.wait_until(is_settled, executor + ' to settle')
+
+
+def play_basics(replay, folder):
     replay.send('operator-master', 'SUBSCRIBE')
     replay.play('basics-00-SUBSCRIBE', 'basics-06-ACKNOWLEDGE')
+    settle(folder, 'ex-t1')
     for name in captures.names('executor'):
         if name.startswith('ex-t1-bad-'):
             replay.send('executor', name)
     replay.play('basics-07-MESSAGE', 'failover-03-ACKNOWLEDGE')
     replay.wait('failover-00-SUBSCRIBE', 'MESSAGE')
+    settle(folder, 'ex-f1')
     replay.play('failover2-00-SUBSCRIBE-again-while-connected', 'accept-recordio-SUBSCRIBE')
 
 
-def play_maintenance(replay, _folder):
+def play_maintenance(replay, folder):
     replay.play('maintenance-00-SUBSCRIBE', 'maintenance-03-ACKNOWLEDGE')
+    settle(folder, 'ex-m1')
     replay.known['1795332743754705920'] = str(int(time.time() + 3600) * 10 ** 9)
     replay.send('operator-master', 'UPDATE_MAINTENANCE_SCHEDULE')
     replay.play('maintenance-04-ACCEPT_INVERSE_OFFERS', 'maintenance-05-DECLINE_INVERSE_OFFERS')
@@ -105,11 +121,12 @@ def play_commands(replay, folder):
     replay.play('command-19-ACKNOWLEDGE', 'command-22-TEARDOWN')
 
 
-def play_operators(replay, _folder):
+def play_operators(replay, folder):
     # When it was recorded nothing was offered again while the state was asked for: the intervals were longer.
     replay.patches['optarget-01-ACCEPT-LAUNCH'] = ('"refuse_seconds": 0.1', '"refuse_seconds": 1000')
     replay.play('optarget-00-SUBSCRIBE', 'optarget-03-ACKNOWLEDGE')
     replay.call('optarget-00-SUBSCRIBE', 'SUPPRESS')
+    settle(folder, 'ex-op1')
     skipped = ('SUBSCRIBE', 'UPDATE_MAINTENANCE_SCHEDULE', 'UPDATE_MAINTENANCE_SCHEDULE-clear',
                'GET_MAINTENANCE_STATUS-declined')
     for name, _text in captures.index('operator-master'):
@@ -133,10 +150,12 @@ def play_operators(replay, _folder):
                    'the agent to forget that it was drained')
 
 
-def play_agents(replay, _folder):
+def play_agents(replay, folder):
     """One agent says farewell and comes back, the other is lost, comes back, is marked gone and begins anew."""
     cluster, name = replay.cluster, 'agents-00-SUBSCRIBE'
     replay.play(name, 'agents-03-ACKNOWLEDGE')
+    replay.wait(name, 'MESSAGE')
+    settle(folder, 'ex-a1')
     cluster.target.unregister_agent(1)
     replay.wait(name, 'FAILURE')
     cluster.target.start_agent(1)
@@ -160,10 +179,11 @@ def play_agents(replay, _folder):
     replay.agent_is(2, 0)
 
 
-def play_master_failover(replay, _folder):
+def play_master_failover(replay, folder):
     name = 'mfail2-00-SUBSCRIBE-after-master-restart'
     replay.play('mfail-00-SUBSCRIBE', 'mfail-03-ACKNOWLEDGE')
     replay.wait('mfail-00-SUBSCRIBE', 'MESSAGE')
+    settle(folder, 'ex-mf1')
     replay.cluster.target.kill_master()
     replay.finish('mfail-00-SUBSCRIBE')
     replay.cluster.target.start_master()
@@ -174,10 +194,11 @@ def play_master_failover(replay, _folder):
     replay.cluster.target.wait_for_agents()
 
 
-def play_recovery(replay, _folder):
+def play_recovery(replay, folder):
     cluster, name = replay.cluster, 'arec-00-SUBSCRIBE'
     replay.play(name, 'arec-03-ACKNOWLEDGE')
     replay.wait(name, 'MESSAGE')
+    settle(folder, 'ex-ar1')
     cluster.target.kill_agent(0)
     cluster.target.start_agent(0)
     replay.play('arec-04-RECONCILE', 'arec-07-TEARDOWN')
@@ -185,6 +206,7 @@ def play_recovery(replay, _folder):
     name = 'arec-nocheckpoint-00-SUBSCRIBE'
     replay.play(name, 'arec-nocheckpoint-03-ACKNOWLEDGE')
     replay.wait(name, 'MESSAGE')
+    settle(folder, 'ex-ar2')
     cluster.target.kill_agent(0)
     replay.wait(name, 'UPDATE', lambda payload: payload['status']['state'] == 'TASK_LOST')
     replay.play('arec-nocheckpoint-04-TEARDOWN', 'arec-nocheckpoint-04-TEARDOWN')
@@ -197,13 +219,17 @@ def play_wire(replay, _folder):
         replay.wire(name)
 
 
-def play_rest(replay, _folder):
-    replay.play('reserve-00-SUBSCRIBE', 'reserve-10-TEARDOWN')
-    replay.play('group-00-SUBSCRIBE', 'group-06-TEARDOWN')
+def play_rest(replay, folder):
+    replay.play('reserve-00-SUBSCRIBE', 'reserve-07-ACKNOWLEDGE')
+    settle(folder, 'ex-r1', 3)
+    replay.play('reserve-08-ACCEPT-DESTROY-UNRESERVE', 'reserve-10-TEARDOWN')
+    replay.play('group-00-SUBSCRIBE', 'group-05-KILL')
+    settle(folder, 'ex-group', 6)
+    replay.play('group-06-TEARDOWN', 'group-06-TEARDOWN')
     replay.finish('reserve-00-SUBSCRIBE', 'group-00-SUBSCRIBE')
 
 
-def play_partition(replay, _folder):
+def play_partition(replay, folder):
     cluster, name = replay.cluster, 'partition-00-SUBSCRIBE'
 
     def is_lost(task_id, state):
@@ -211,6 +237,9 @@ def play_partition(replay, _folder):
             payload['status']['task_id']['value'], payload['status']['state']) == (task_id, state))
 
     replay.play(name, 'partition-09-ACKNOWLEDGE')
+    for executor in ('ex-p1', 'ex-p2'):
+        replay.wait(name, 'MESSAGE')
+        settle(folder, executor)
     cluster.target.kill_agent(0)
     is_lost('p1', 'TASK_UNREACHABLE')
     replay.send('operator-master', 'GET_TASKS-unreachable')

@@ -239,12 +239,12 @@ class Replay(object):
     def wire(self, name):
         """One exchange of which the bytes count: what came until it was quiet, and whether the peer then closed."""
         data = captures.Capture('wire', name).request
-        end = time.time() + raw.DEADLINE
+        is_to_close = dict(captures.index('wire'))[name].startswith('closed')
         received, is_closed = b'', False
         with raw.Connection(self.cluster.master) as connection:
             connection.send(data)
-            while time.time() < end and not is_closed:
-                connection.socket.settimeout(QUIET_SECONDS if received else raw.DEADLINE)
+            while not is_closed:
+                connection.socket.settimeout(QUIET_SECONDS if received and not is_to_close else raw.DEADLINE)
                 try:
                     more = connection.socket.recv(raw.RECV_BYTES)
                 except socket.timeout:

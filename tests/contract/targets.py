@@ -224,6 +224,7 @@ class LocalTarget(Target):
 
     def look_again(self):
         """Take note of the agents' ids anew."""
+        raw.wait_until(lambda: all(agent.id for agent in self.cluster.agents), 'the agents to have ids')
         self.agents = [Agent(agent.address, agent.id, agent.work_dir) for agent in self.cluster.agents]
 
     def followers(self):

@@ -10,10 +10,11 @@ from pymesos.serving import loop
 
 _ATOMS = (str, bytes, type(u''), int, float, bool, type(None), type, types.ModuleType)
 _SEQUENCES = (list, tuple, set, frozenset, deque)
+_CONTAINERS = _SEQUENCES + (dict,)
 
 
 def sizes(cluster):
-    """Counter of ``Class.attribute`` -> how many items there are in it and in what it holds, of the whole cluster.
+    """Counter of ``Class.attribute`` -> how many items there are in it and in the containers in it, of all objects.
 
     All that is reachable from the nodes and from what they share is looked at, on the thread that owns it.
     """
@@ -28,8 +29,10 @@ def _sizes(cluster):
     todo += [(key.data, 'Loop.selector') for key in cluster._loop.selector.get_map().values()]
     while todo:
         value, name = todo.pop()
-        if not isinstance(value, _ATOMS) and id(value) not in seen:
-            seen[id(value)] = value
+        # What several attributes hold, as messages are held, is counted for each of them.
+        key = (id(value), name if isinstance(value, _CONTAINERS) else None)
+        if not isinstance(value, _ATOMS) and key not in seen:
+            seen[key] = value
             todo += _look_into(value, name, found)
     return found
 
@@ -68,8 +71,7 @@ def _attributes(value):
                 found[attribute] = getattr(value, attribute)
     if isinstance(value, loop.Loop):
         found['_timers'] = [item for item in value._timers if item[2].is_pending]
-    # What several refer to is counted where it is met first: always in the same place.
-    return sorted(found.items())
+    return found.items()
 
 
 def grown(before, after, share=0.1, slack=40):

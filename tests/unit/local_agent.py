@@ -128,10 +128,15 @@ class Bench(object):
         """The master launches a task; its containers so far."""
         if executor is not None:
             task = dict(task, executor=executor)
-        self.hear('RUN_TASK', framework_info=self.info, executor_info=executor, task=task)
+        self.hear('RUN_TASK', framework_info=self.info, executor_info=executor, task=task,
+                  is_new_executor=self._is_new(executor))
+
+    def _is_new(self, executor):
+        framework = self.model.frameworks.get(self.info['id']['value'])
+        return executor is None or framework is None or executor['executor_id']['value'] not in framework.executors
 
     def run_group(self, executor, *tasks):
-        self.hear('RUN_GROUP', framework_info=self.info, executor_info=executor,
+        self.hear('RUN_GROUP', framework_info=self.info, executor_info=executor, is_new_executor=self._is_new(executor),
                   tasks=[dict(task, executor=executor) for task in tasks])
 
     def start_all(self, pid=4711):

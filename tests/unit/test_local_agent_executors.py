@@ -153,8 +153,14 @@ def test_nobody_speaks_for_a_built_in_executor():
     assert bench.call('SUBSCRIBE', 'c', subscribe={}) == Reply(400, 'Executor cannot be found')
 
 
-def test_unknown_type_is_not_implemented():
-    assert Bench().call('UNKNOWN').status == 501
+def test_unknown_type_of_an_executor_that_is_subscribed_is_not_implemented():
+    bench = Bench()
+    assert bench.call('UNKNOWN') == Reply(400, 'Framework cannot be found')
+    bench.run(task_info(), executor_info())
+    bench.start_all()
+    assert bench.call('UNKNOWN') == Reply(403, 'Executor is not subscribed')
+    bench.subscribe()
+    assert bench.call('UNKNOWN').status == 501
 
 
 @pytest.mark.parametrize('name,text', [
@@ -249,6 +255,16 @@ def test_task_that_never_reached_the_executor_is_dropped_when_it_subscribes_agai
     assert about(status) == ('TASK_DROPPED', 'REASON_AGENT_RESTARTED', 'Task launched during agent restart',
                              'SOURCE_AGENT')
     assert 'container_status' not in status
+
+
+def test_executor_whose_tasks_all_never_reached_it_is_shut_down_when_it_subscribes_again():
+    bench = Bench(info=AWARE)
+    bench.custom()
+    bench.take()
+    bench.subscribe()
+    assert bench.events() == ['END', {'type': 'SHUTDOWN'}]
+    executor = bench.model.frameworks[FRAMEWORK].executors['e']
+    assert [task.state for task in executor.terminated.values()] == ['TASK_DROPPED']
 
 
 def test_updates_that_were_not_acknowledged_are_taken_from_a_new_subscription():
@@ -411,13 +427,36 @@ def test_task_for_an_executor_that_is_to_end_is_dropped():
     assert about(bench.statuses()[0])[2] == 'Executor terminated'
 
 
+def test_executor_whose_end_is_not_acknowledged_cannot_be_started_again():
+    bench = Bench(info=AWARE)
+    container = bench.custom('e')
+    bench.model.on_exited(container, 9)
+    bench.take()
+    bench.hear('RUN_TASK', framework_info=bench.info, executor_info=executor_info('e'), is_new_executor=True,
+               task=dict(task_info('again'), executor=executor_info('e')))
+    told = bench.told()
+    assert [(one['executor_id'], one['status']) for one in told if one['type'] == 'EXITED_EXECUTOR'] == [('e', -1)]
+    status, = [one['status'] for one in told if one['type'] == 'STATUS']
+    assert about(status)[:3] == ('TASK_DROPPED', 'REASON_EXECUTOR_TERMINATED',
+                                 'Master wants to launch executor, but one already exists')
+    assert status['executor_id'] == {'value': 'e'}
+
+
+def test_task_for_an_executor_that_is_gone_is_dropped():
+    bench = Bench(info=AWARE)
+    bench.hear('RUN_TASK', framework_info=bench.info, executor_info=executor_info('e'), is_new_executor=False,
+               task=dict(task_info('late'), executor=executor_info('e')))
+    assert [about(status)[:3] for status in bench.statuses()] == [
+        ('TASK_DROPPED', 'REASON_EXECUTOR_TERMINATED', 'No executor is expected to launch and there is none running')]
+
+
 def test_command_task_must_not_take_the_place_of_an_executor():
     bench = Bench(info=AWARE)
     bench.custom('e')
     bench.take()
     bench.run(command_task('e'))
     assert [about(status)[:3] for status in bench.statuses()] == [
-        ('TASK_DROPPED', 'REASON_TASK_INVALID', 'Master wants to launch executor, but one already exists')]
+        ('TASK_DROPPED', 'REASON_EXECUTOR_TERMINATED', 'Master wants to launch executor, but one already exists')]
 
 
 def test_framework_that_is_removed_has_its_executors_shut_down_and_nothing_said():

@@ -181,6 +181,15 @@ def test_offers_of_a_framework_that_fails_over_are_gone_without_a_word(bench):
     assert len(new.offers()) == 1
 
 
+def test_offers_for_roles_that_a_fail_over_gives_up_are_rescinded_before_the_error(bench):
+    bench.agent()
+    first = bench.framework(framework_info(roles=['a'], capabilities=['MULTI_ROLE'], failover_timeout=100.0))
+    offer = first.last_offer()
+    bench.framework(dict(first.info, roles=['b']))
+    assert first.types[-2:] == ['RESCIND', 'ERROR']
+    assert first.rescinded() == [offer['id']['value']]
+
+
 def test_user_and_checkpoint_stay_what_they_were_the_rest_is_taken_over(bench):
     old = bench.framework(framework_info(failover_timeout=100.0))
     new = bench.framework(dict(old.info, user='other', checkpoint=True, name='renamed', role='r', failover_timeout=7.0))
@@ -312,6 +321,13 @@ def test_after_teardown_the_id_cannot_be_used_again(bench):
     assert bench.framework(framework.info).events('ERROR') == [{'message': 'Framework has been removed'}]
 
 
+def test_that_a_framework_has_been_removed_is_said_before_its_timeout_is_looked_at(bench):
+    framework = bench.framework()
+    framework.call('TEARDOWN')
+    again = bench.framework(dict(framework.info, failover_timeout=1e300))
+    assert again.events('ERROR') == [{'message': 'Framework has been removed'}]
+
+
 def test_what_a_removed_framework_held_is_offered_to_others(bench):
     agent = bench.agent()
     one = bench.framework()
@@ -340,6 +356,15 @@ def test_update_framework_takes_over_what_it_brings(bench):
     assert (reply.status, reply.body) == (200, None)
     assert framework.state.roles == ('b', 'c') and framework.state.suppressed == set(['c'])
     assert framework.state.info['name'] == 'renamed'
+
+
+def test_update_framework_with_roles_in_another_order_is_no_news(bench):
+    watcher = bench.model.operator_call({'type': 'SUBSCRIBE'}).stream
+    framework = bench.framework(framework_info(roles=['a', 'b'], capabilities=['MULTI_ROLE', 'PARTITION_AWARE']))
+    for changes, count in ((dict(roles=['b', 'a']), 0), (dict(roles=['b', 'c']), 1)):
+        assert framework.call('UPDATE_FRAMEWORK', {'framework_info': dict(framework.info, **changes)}).status == 200
+        seen = [event['type'] for stream, event in bench.sent if stream == watcher]
+        assert seen.count('FRAMEWORK_UPDATED') == count
 
 
 def test_update_framework_rescinds_offers_of_roles_that_are_left(bench):

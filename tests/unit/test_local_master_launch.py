@@ -37,7 +37,8 @@ def test_a_command_task_is_given_to_the_agent(framework, agent):
     task = command_task('t', agent.id)
     assert framework.launch(framework.last_offer(), task).status == 202
     assert agent.told('RUN_TASK') == [{
-        'type': 'RUN_TASK', 'framework_info': framework.state.info, 'executor_info': None, 'task': allocated(task)}]
+        'type': 'RUN_TASK', 'framework_info': framework.state.info, 'executor_info': None, 'is_new_executor': True,
+        'task': allocated(task)}]
 
 
 def test_a_task_with_an_executor_is_given_to_the_agent(framework, agent):

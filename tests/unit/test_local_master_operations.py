@@ -199,6 +199,15 @@ def test_an_operation_on_an_invalid_offer_is_an_error(framework, agent):
         'message': 'Operation attempted with invalid offers: Offer nope is no longer valid'}]
 
 
+@pytest.mark.parametrize('fields', [{}, {'type': 'UNKNOWN'}])
+def test_an_operation_that_mesos_does_not_know_is_ignored_unless_its_offer_is_invalid(framework, agent, fields):
+    wanted = dict({'id': {'value': 'op'}}, **fields)
+    framework.accept([framework.last_offer()], wanted)
+    assert not framework.operations() and not agent.told('APPLY')
+    framework.accept(['nope'], wanted)
+    assert [status['state'] for status in framework.operations()] == ['OPERATION_ERROR']
+
+
 def test_feedback_needs_an_agent_that_can(bench):
     agent = bench.agent(capabilities=[{'type': 'MULTI_ROLE'}])
     framework = bench.framework(framework_info(roles=['eng'], capabilities=['MULTI_ROLE']))

@@ -70,7 +70,7 @@ def hear(node, kind, **fields):
 
 def run(node, machinery, task, executor=None):
     """The container that a task brings about."""
-    hear(node, 'RUN_TASK', framework_info=INFO, executor_info=executor, task=task)
+    hear(node, 'RUN_TASK', framework_info=INFO, executor_info=executor, task=task, is_new_executor=True)
     return machinery.launched[-1]
 
 
@@ -113,7 +113,8 @@ def test_end_of_a_command_task_is_not_lost(node, machinery):
 
 
 def test_containers_that_nobody_looks_after_are_killed(node, machinery):
-    hear(node, 'RUN_TASK', framework_info=framework_info(), executor_info=None, task=command_task())
+    hear(node, 'RUN_TASK', framework_info=framework_info(), executor_info=None, task=command_task(),
+         is_new_executor=True)
     container = machinery.launched[-1]
     node.on_started(container, 4711)
     assert [status['state'] for status in statuses(machinery)] == ['TASK_STARTING']

@@ -290,10 +290,12 @@ class AgentModel(object):
             self._begin_registration()
 
     def _on_run_task(self, message):
-        self.executors.run(message['framework_info'], message.get('executor_info'), [message['task']])
+        self.executors.run(message['framework_info'], message.get('executor_info'), [message['task']],
+                           message['is_new_executor'])
 
     def _on_run_group(self, message):
-        self.executors.run(message['framework_info'], message['executor_info'], message['tasks'], True)
+        self.executors.run(message['framework_info'], message['executor_info'], message['tasks'],
+                           message['is_new_executor'], is_group=True)
 
     def _on_kill(self, message):
         self.executors.kill(message['framework_id'], message['task_id'], message.get('kill_policy'))

@@ -1,6 +1,7 @@
 """What an agent remembers: frameworks, executors and tasks. Data with little behaviour; ids are text (PROTOCOL 8.3)."""
 from __future__ import absolute_import, division, print_function
 
+import itertools
 from collections import OrderedDict, deque
 
 from .state import TERMINAL
@@ -96,8 +97,6 @@ class Executor(object):
         self.launched = OrderedDict()
         self.terminated = OrderedDict()
         self.completed = deque(maxlen=max_completed_tasks)
-        #: Whether it was ever given a task.
-        self.has_had_task = False
         #: Why the agent ends it, as its tasks' last updates say: {'state', 'reason', 'message'}, or None.
         self.termination = None
         #: Whether it never came to be, for want of a sandbox.
@@ -117,6 +116,13 @@ class Executor(object):
     def has_tasks(self):
         """Whether any task is not over and acknowledged."""
         return bool(self.queued or self.launched or self.terminated)
+
+    @property
+    def has_had_task(self):
+        """Whether a task was given to it: it has one, or has said something of one that is over."""
+        return bool(self.launched) or any(status['source'] == 'SOURCE_EXECUTOR'
+                                          for task in itertools.chain(self.terminated.values(), self.completed)
+                                          for status in task.statuses)
 
     def queue(self, tasks, is_group):
         """Keep TaskInfos until the executor can be given them."""
@@ -153,7 +159,6 @@ class Executor(object):
     def _launch(self, info):
         task = AgentTask(info, self.framework.id, None if self.is_command else self.id)
         self.launched[task.id] = task
-        self.has_had_task = True
         return task
 
     def update(self, status):

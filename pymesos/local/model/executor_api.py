@@ -25,8 +25,6 @@ class ExecutorApi(object):
         kind = call['type']
         if kind == 'HEARTBEAT':
             return ACCEPTED
-        if kind not in self._calls:
-            return refuse(501, '501 Not Implemented.')
         if self._agent.is_recovering and kind != 'SUBSCRIBE':
             return refuse(503, 'Agent has not finished recovery')
         framework = self._agent.frameworks.get(call['framework_id']['value'])
@@ -41,6 +39,8 @@ class ExecutorApi(object):
             return refuse(403, wrong)
         if kind != 'SUBSCRIBE' and (executor.state == REGISTERING or executor.is_awaited):
             return refuse(403, 'Executor is not subscribed')
+        if kind not in self._calls:
+            return refuse(501, '501 Not Implemented.')
         return self._calls[kind](executor, call)
 
     def send(self, executor, event):
@@ -110,15 +110,15 @@ class ExecutorApi(object):
         agent.effects.append(Cancel(('registration', executor.container.token)))
         self._beat(stream)
         subscribe = call['subscribe']
+        # First, as in Mesos: a task that is in an update, but not among the tasks, is lost.
+        self._drop_unknown(executor, subscribe.get('unacknowledged_tasks', ()))
         if not executor.has_had_task and not executor.queued:
-            # All that it was started for was killed meanwhile.
+            # All that it was started for was killed meanwhile, or never reached it.
             agent.executors.shutdown(executor)
             return Reply(200, stream=stream)
         self.send(executor, {'type': 'SUBSCRIBED', 'subscribed': {
             'executor_info': executor.info, 'framework_info': executor.framework.info, 'agent_info': agent.info,
             'container_id': executor.container.id}})
-        # First, as in Mesos: a task that is in an update, but not among the tasks, is lost.
-        self._drop_unknown(executor, subscribe.get('unacknowledged_tasks', ()))
         for update in subscribe.get('unacknowledged_updates', ()):
             agent.executors.receive(executor, update['status'])
         agent.executors.give_queued(executor)

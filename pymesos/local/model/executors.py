@@ -38,18 +38,25 @@ class Executors(object):
 
     # ---- tasks come
 
-    def run(self, framework_info, executor_info, tasks, is_group=False):
-        """Run TaskInfos: in the executor that `executor_info` describes, or (None) as one command task."""
+    def run(self, framework_info, executor_info, tasks, is_new, is_group=False):
+        """Run TaskInfos: in the executor that `executor_info` describes, or (None) as one command task.
+
+        `is_new` says whether the master takes it that the executor has yet to be started.
+        """
         agent = self._agent
         framework = agent.framework_for(framework_info)
         if framework.is_terminating or agent.is_terminating:
             return
         executor_id = (executor_info or {}).get('executor_id', tasks[0]['task_id'])['value']
         executor = framework.executors.get(executor_id)
-        refusal = self._refusal(executor_info, executor)
+        refusal = self._refusal(executor, is_new)
         if refusal:
             for task in tasks:
-                self.report(framework, None, task['task_id']['value'], framework.lost('TASK_DROPPED'), *refusal)
+                self.report(framework, executor_id if is_new and executor else None, task['task_id']['value'],
+                            framework.lost('TASK_DROPPED'), *refusal)
+            if is_new and executor_info is not None:
+                agent.tell('EXITED_EXECUTOR', framework_id=framework.id, executor_id=executor_id,
+                           status=UNKNOWN_STATUS)
             agent.sweep(framework)
             return
         if executor is None:
@@ -71,14 +78,15 @@ class Executors(object):
             else:
                 self._agent.executor_api.give(executor, tasks, is_group)
 
-    def _refusal(self, executor_info, executor):
-        """(reason, message) if tasks cannot be run by this executor (None: by a new one), else None."""
+    def _refusal(self, executor, is_new):
+        """(reason, message) if tasks cannot be run by this executor (None: there is none yet), else None."""
         if self._agent.drain is not None:
             return 'REASON_AGENT_DRAINING', 'Task was received while agent was already draining'
+        if is_new and executor is not None:
+            return 'REASON_EXECUTOR_TERMINATED', 'Master wants to launch executor, but one already exists'
         if executor is None:
-            return None
-        if executor_info is None:
-            return 'REASON_TASK_INVALID', 'Master wants to launch executor, but one already exists'
+            return None if is_new else (
+                'REASON_EXECUTOR_TERMINATED', 'No executor is expected to launch and there is none running')
         if executor.state in (TERMINATING, TERMINATED):
             return 'REASON_EXECUTOR_TERMINATED', 'Executor ' + executor.state.lower()
         return None

@@ -41,19 +41,17 @@ def subscribe(master, body, principal):
 
 def _refusal(master, info, suppressed, constraints):
     """Why it may not subscribe, or None."""
-    error = _invalid(master, info, suppressed, constraints)
+    framework_id = (info.get('id') or {}).get('value')
+    error = _invalid(master, info, suppressed, constraints, framework_id in master.completed_frameworks)
     if error is not None:
         return error
-    framework_id = (info.get('id') or {}).get('value')
-    if framework_id in master.completed_frameworks:
-        return 'Framework has been removed'
     known = master.frameworks.get(framework_id)
     return None if known is None else validation.framework_change(known.info, info)
 
 
-def _invalid(master, info, suppressed, constraints):
+def _invalid(master, info, suppressed, constraints, is_removed=False):
     return validation.framework(info, suppressed, constraints, allowed_roles=master.options.roles,
-                                root_submissions=master.options.root_submissions)
+                                root_submissions=master.options.root_submissions, is_removed=is_removed)
 
 
 def _end(master, stream, error):
@@ -113,7 +111,13 @@ def recover(master, info):
 
 
 def _fail_over(master, framework, info, suppressed, constraints, stream):
-    """A framework comes again; whoever held its stream loses it. Offers are gone without RESCIND."""
+    """A framework comes again; whoever held its stream loses it.
+
+    Offers are gone without RESCIND, but for those of roles that it gives up.
+    """
+    # Mesos ignores a changed user and checkpoint, and takes over the rest.
+    kept = dict((name, framework.info[name]) for name in ('user', 'checkpoint') if name in framework.info)
+    _change(master, framework, dict(_with_id(info, framework.id), **kept), suppressed, constraints)
     if framework.stream is not None:
         _end(master, framework.stream, 'Framework failed over')
         _forget_stream(master, framework)
@@ -124,9 +128,6 @@ def _fail_over(master, framework, info, suppressed, constraints, stream):
         framework.is_recovered = False
         framework.registered_time = now
     framework.reregistered_time = now
-    # Mesos ignores a changed user and checkpoint, and takes over the rest.
-    kept = dict((name, framework.info[name]) for name in ('user', 'checkpoint') if name in framework.info)
-    _change(master, framework, dict(_with_id(info, framework.id), **kept), suppressed, constraints)
     was_active, framework.is_active = framework.is_active, True
     if not was_active:
         master.allocator.activate(framework.id)
@@ -141,6 +142,18 @@ def _change(master, framework, info, suppressed, constraints):
     framework.info, framework.principal = info, info.get('principal')
     framework.suppressed, framework.constraints = set(suppressed), constraints
     master.allocator.update_framework(framework)
+    for offer in [offer for offer in framework.offers.values() if offer.role not in framework.roles]:
+        offers.rescind(master, offer)
+
+
+def _is_same(old, new):
+    """Whether two FrameworkInfos mean the same: the order of roles and capabilities means nothing."""
+    return old == new or _unordered(old) == _unordered(new)
+
+
+def _unordered(info):
+    return dict(info, roles=sorted(info.get('roles', ())),
+                capabilities=sorted(item.get('type', '') for item in info.get('capabilities', ())))
 
 
 def _tell_agents(master, framework):
@@ -168,10 +181,8 @@ def update(master, framework, body):
             ("'UpdateFramework.offer_constraints' are", _invalid(master, info, suppressed, constraints))):
         if error is not None:
             return refuse(400, '%s not valid: %s' % (what, error))
-    is_news = info != framework.info
+    is_news = not _is_same(framework.info, info)
     _change(master, framework, _with_id(info, framework.id), suppressed, constraints)
-    for offer in [offer for offer in framework.offers.values() if offer.role not in framework.roles]:
-        offers.rescind(master, offer)
     if is_news:
         _tell_agents(master, framework)
         master.publisher.framework_updated(framework)

@@ -78,7 +78,8 @@ def drop(master, framework, operation, text):
 
 
 def _count(master, operation, state):
-    for name in ('', operation.get('type', 'unknown').lower() + '/'):
+    kind = operation.get('type', 'UNKNOWN')
+    for name in ('', kind.lower() + '/') if kind != 'UNKNOWN' else ():
         master.counts['operations/%s%s' % (name, state)] += 1
 
 
@@ -97,9 +98,9 @@ class _Deal(object):
 
     def admit(self, operation):
         """The operation as it is kept, or None if it is refused before any is carried out."""
-        kind = operation.get('type')
-        if kind is None:
-            # Mesos ignores what it does not know.
+        kind = operation.get('type', 'UNKNOWN')
+        if kind == 'UNKNOWN':
+            # Mesos ignores what it does not know, and does not say so.
             return None
         error = validation.operation_resources(operation)
         if error is not None:
@@ -156,10 +157,9 @@ class _Deal(object):
             updates.refuse_task(self._master, self._framework, info, 'TASK_ERROR', error, 'REASON_TASK_INVALID')
             return
         executor = info.get('executor')
-        if executor is not None:
-            self._add_executor(executor)
+        is_new = executor is None or self._add_executor(executor)
         self._add_task(info, None if executor is None else executor['executor_id']['value'])
-        self._tell({'type': 'RUN_TASK', 'executor_info': executor, 'task': info})
+        self._tell({'type': 'RUN_TASK', 'executor_info': executor, 'is_new_executor': is_new, 'task': info})
 
     def _launch_group(self, operation):
         executor, tasks = operation['launch_group']['executor'], []
@@ -170,10 +170,10 @@ class _Deal(object):
         if error is not None:
             self._refuse_tasks(operation, error)
             return
-        self._add_executor(executor)
+        is_new = self._add_executor(executor)
         for info in tasks:
             self._add_task(info, executor['executor_id']['value'])
-        self._tell({'type': 'RUN_GROUP', 'executor_info': executor, 'tasks': tasks})
+        self._tell({'type': 'RUN_GROUP', 'executor_info': executor, 'is_new_executor': is_new, 'tasks': tasks})
 
     def _tell(self, message):
         self._framework.agent_ids.add(self._agent.id)
@@ -181,15 +181,16 @@ class _Deal(object):
         self._master.effects.append(Tell(self._agent.pid, message))
 
     def _add_executor(self, info):
-        """Note an executor and what it takes, unless it is there already."""
+        """Note an executor and what it takes, unless it is there already; whether it is new."""
         executor_id = info['executor_id']['value']
         executors = self._agent.executors.setdefault(self._framework.id, OrderedDict())
         if executor_id in executors:
-            return
+            return False
         executors[executor_id] = info
         self._framework.executors.setdefault(self._agent.id, OrderedDict())[executor_id] = info
         if info.get('resources'):
             self._left = self._left - Resources(info['resources'])
+        return True
 
     def _add_task(self, info, executor_id):
         task = Task(info, self._framework.id, executor_id)

@@ -136,7 +136,6 @@ class Recovery(object):
                             agent.options.max_completed_tasks_per_executor)
         container.executor = executor
         executor.state, executor.termination = item['state'], item['termination']
-        executor.has_had_task = True
         for name, tasks in (('tasks', executor.launched), ('terminated', executor.terminated)):
             for one in item[name]:
                 task = self._task(framework, one)

@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -23,7 +24,8 @@ Run an embedded Mesos cluster in the foreground: a master and agents that speak 
 real commands on this machine. It ends, with everything that it runs, on Ctrl-C."""
 
 HINT = """\
-The master is on %(master)s; %(agents)s. Sandboxes are below %(work_dir)s.
+The master is on %(master)s; %(agents)s
+Sandboxes are in %(work_dir)s, %(kept)s
 
   MesosSchedulerDriver(scheduler, framework, '%(master)s')      for a framework
   curl http://%(master)s/state                                  for a look
@@ -42,7 +44,8 @@ def main(arguments=None):
     try:
         return chosen.run(chosen)
     except (MesosError, EnvironmentError) as error:
-        print('pymesos: %s' % error, file=sys.stderr)
+        hint = '; --port 0 takes a free one' if getattr(error, 'errno', None) == errno.EADDRINUSE else ''
+        print('pymesos: %s%s' % (error, hint), file=sys.stderr)
         return FAILED
 
 
@@ -79,9 +82,10 @@ def _local(chosen):
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with cluster:
-            agents = ', '.join('%s of %d' % (agent.address, agent.number) for agent in cluster.agents)
+            agents = ', '.join('agent %d on %s' % (agent.number, agent.address) for agent in cluster.agents)
             print(HINT % {'master': cluster.master, 'work_dir': cluster.work_dir,
-                          'agents': 'agents: ' + agents if agents else 'there are no agents'})
+                          'agents': agents or 'there are no agents',
+                          'kept': 'which is kept' if chosen.work_dir else 'which is removed at the end'})
             sys.stdout.flush()
             wait_for(ended)
     finally:

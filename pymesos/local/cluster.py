@@ -31,6 +31,8 @@ LOOPBACK = ('127.0.0.1', '::1', 'localhost')
 #: Seconds that start() waits for all agents to be registered: far above what it needs.
 START_TIMEOUT = 60.0
 
+NOT_STARTED = 'the embedded cluster is not started: call start(), or write `with LocalCluster() as cluster:`'
+
 logger = logging.getLogger(__name__)
 
 
@@ -104,7 +106,8 @@ class LocalCluster(object):
     It speaks the same v1 HTTP APIs as Mesos 1.11 and behaves like it; what differs is told in the docs ("Local
     cluster"). All its work is done on one thread, executors are children of one small process of its own, which kills
     them when this process ends, however it ends. Methods are for any thread but the cluster's own; a cluster can be
-    started once.
+    started once. In a process that was forked from this one :meth:`close` does nothing, and methods that steer the
+    cluster raise :class:`pymesos.errors.UsageError`; frameworks may use its address there.
 
     - `agents`: how many
     - `resources`: of each agent: text such as ``'cpus:4;mem:4096'``, a list of Resource dicts, or a list with one of
@@ -131,12 +134,7 @@ class LocalCluster(object):
     def __init__(self, agents=1, resources=None, attributes=None, roles=None, credentials=None, work_dir=None, port=0,
                  host='127.0.0.1', hostname=None, masters=1, weights=None, simulated=None, ssl_context=None,
                  master_options=None, agent_options=None):
-        if host not in LOOPBACK and not credentials:
-            raise UsageError('a cluster that listens on %s can be reached by others and runs commands for them: give '
-                             'credentials={principal: secret}, or leave host alone for loopback' % host)
-        if agents < 0 or masters < 1:
-            raise UsageError('a cluster has one master or more and no negative number of agents, not %r and %r'
-                             % (masters, agents))
+        _check(agents, masters, host, port, roles, credentials)
         #: The folder of sandboxes and logs.
         self.work_dir = os.path.abspath(work_dir) if work_dir else None
         self._is_own_folder = not work_dir
@@ -154,6 +152,7 @@ class LocalCluster(object):
                                 for number in range(masters)]
         self._lock = threading.Lock()       # guards _state
         self._state = 'new'
+        self._process = os.getpid()
         self._registry = None
         self._loop = self._machinery = None
         self._masters, self._agents = [], []
@@ -176,7 +175,7 @@ class LocalCluster(object):
         with self._lock:
             if self._state != 'new':
                 raise UsageError('a LocalCluster can be started once; make another one')
-            self._state = 'up'
+            self._state, self._process = 'up', os.getpid()
         try:
             self._start()
         except Exception:
@@ -187,7 +186,12 @@ class LocalCluster(object):
         return self
 
     def close(self):
-        """Kill all executors and end all; twice is fine. Nothing of it is left, unless `work_dir` was given."""
+        """Kill all executors and end all; twice is fine. Nothing of it is left, unless `work_dir` was given.
+
+        Does nothing in a process that was forked from the one which started the cluster: there it lives on.
+        """
+        if self._process != os.getpid():
+            return
         with self._lock:
             was, self._state = self._state, 'closed'
         if was != 'up':
@@ -218,7 +222,9 @@ class LocalCluster(object):
         return [node.address for node in self._masters]
 
     def __repr__(self):
-        return '<LocalCluster %s>' % (self.master if self._masters else 'not started')
+        if self._state == 'up' and self._masters:
+            return '<LocalCluster %s>' % self.master
+        return '<LocalCluster %s>' % ('closed' if self._state == 'closed' else 'not started')
 
     # ---- faults on demand
 
@@ -319,14 +325,21 @@ class LocalCluster(object):
             raise UsageError('there is no agent %r: they are numbered from 0 to %d' % (number, len(self._agents) - 1))
         return self._agents[number]
 
+    def _master(self, number):
+        if not 0 <= number < len(self._masters):
+            raise UsageError('there is no master %r: they are numbered from 0 to %d' % (number, len(self._masters) - 1))
+        return self._masters[number]
+
     def _check_up(self):
         if self._state != 'up':
-            raise UsageError('the embedded cluster %s'
-                             % ('was closed' if self._state == 'closed' else 'is not started'))
+            raise UsageError('the embedded cluster was closed; make another one' if self._state == 'closed'
+                             else NOT_STARTED)
+        if self._process != os.getpid():
+            raise UsageError('this process was forked from the one that started the embedded cluster; steer it there')
 
     def _leader_or_first(self):
         if not self._masters:
-            raise UsageError('the embedded cluster is not started')
+            raise UsageError(NOT_STARTED)
         return self._machinery.network.leader or self._masters[0]
 
     # ---- on the loop's thread
@@ -350,8 +363,8 @@ class LocalCluster(object):
         return done
 
     def _wait_for_agents(self, done):
-        leader = self._machinery.network.leader
-        if leader is not None and len(leader.model.agents) >= len(self._agents):
+        # An agent is registered when it has heard so; then it has its id.
+        if all(node.model is not None and node.model.is_registered for node in self._agents):
             done.set()
         else:
             self._loop.call_later(0.002, lambda: self._wait_for_agents(done))
@@ -373,7 +386,7 @@ class LocalCluster(object):
         self._machinery.network.lead(None)
 
     def _kill_master(self, number):
-        node = self._leader_or_first() if number is None else self._masters[number]
+        node = self._leader_or_first() if number is None else self._master(number)
         if not node.is_up:
             raise UsageError('master %s is down already' % node.address)
         is_leader = node is self._machinery.network.leader
@@ -384,9 +397,9 @@ class LocalCluster(object):
 
     def _start_master(self, number):
         down = [node for node in self._masters if not node.is_up]
-        node = self._masters[number] if number is not None else down and down[0]
+        node = self._master(number) if number is not None else down and down[0]
         if not node or node.is_up:
-            raise UsageError('no master is down')
+            raise UsageError('no master is down' if not down else 'master %s is up already' % node.address)
         node.start()
         if self._machinery.network.leader is None:
             self._elect()
@@ -398,6 +411,22 @@ class LocalCluster(object):
             leader.model.remove_framework(framework)
             leader.settle()
         return framework is not None
+
+
+def _check(agents, masters, host, port, roles, credentials):
+    if host not in LOOPBACK and not credentials:
+        raise UsageError('a cluster that listens on %s can be reached by others and runs commands for them: give '
+                         'credentials={principal: secret}, or leave host alone for loopback' % host)
+    for name, value in (('agents', agents), ('masters', masters), ('port', port)):
+        if not isinstance(value, six.integer_types):
+            raise UsageError('%s is a number, not %r' % (name, value))
+    if agents < 0 or masters < 1:
+        raise UsageError('a cluster has one master or more and no negative number of agents, not %r and %r'
+                         % (masters, agents))
+    if not 0 <= port <= 65535:
+        raise UsageError('a port is a number from 1 to 65535, or 0 for a free one, not %d' % port)
+    if isinstance(roles, six.string_types):
+        raise UsageError('roles is a list of names, such as [%r], not text' % str(roles))
 
 
 def _failed(_error):

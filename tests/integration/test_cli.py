@@ -38,9 +38,10 @@ def test_version_is_the_packages():
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_local_prints_the_address_and_how_to_use_it_and_ends_cleanly(number):
     child = start('local', '--agents', '3', '--resources', 'cpus:4;mem:4096', '--port', '0')
-    lines = [child.stdout.readline().decode('utf-8') for _ in range(5)]
-    found = re.search(r'The master is on (127\.0\.0\.1:[0-9]+); agents: 127\.0\.0\.1:[0-9]+ of 0', lines[0])
+    lines = [child.stdout.readline().decode('utf-8') for _ in range(6)]
+    found = re.search(r'The master is on (127\.0\.0\.1:[0-9]+); agent 0 on 127\.0\.0\.1:[0-9]+, agent 1 on', lines[0])
     assert found, lines
+    assert re.match('Sandboxes are in /.*, which is removed at the end\n', lines[1])
     assert "MesosSchedulerDriver(scheduler, framework, '%s')" % found.group(1) in ''.join(lines)
     assert 'Ctrl-C' in ''.join(lines)
     child.send_signal(number)
@@ -53,6 +54,7 @@ def test_local_prints_the_address_and_how_to_use_it_and_ends_cleanly(number):
     (['local', '--agnets', '3'], 2, 'unrecognized arguments: --agnets 3'),
     (['local', '--agents', 'x'], 2, "argument --agents: invalid int value: 'x'"),
     (['local', '--agents', '-1', '--port', '0'], 1, 'pymesos: a cluster has one master or more'),
+    (['local', '--port', '99999'], 1, 'pymesos: a port is a number from 1 to 65535, or 0 for a free one, not 99999'),
     (['local', '--resources', 'cpus', '--port', '0'], 1, "pymesos: "),
     (['local', '--host', '0.0.0.0', '--port', '0'], 1, 'give credentials={principal: secret}, or leave host alone'),
     (['local', '--credentials', '/nowhere', '--port', '0'], 1, '/nowhere'),
@@ -70,7 +72,7 @@ def test_a_port_that_is_taken_is_told():
         port = child.stdout.readline().decode('utf-8').split(';')[0].rpartition(':')[2]
         status, _, errors = run('local', '--port', port)
         assert status == 1 and errors.startswith('pymesos: ') and 'Traceback' not in errors
-        assert port in errors
+        assert port in errors and errors.endswith('; --port 0 takes a free one\n')
     finally:
         child.send_signal(signal.SIGINT)
         child.communicate()

@@ -109,6 +109,43 @@ def test_a_cluster_can_be_started_once():
         cluster.kill_master()
 
 
+def test_without_start_it_says_how_to_start_it():
+    cluster = LocalCluster()
+    for use in (lambda: cluster.master, cluster.kill_agent, cluster.heal):
+        with pytest.raises(UsageError) as caught:
+            use()
+        assert str(caught.value) == ('the embedded cluster is not started: call start(), or write '
+                                     '`with LocalCluster() as cluster:`')
+    assert repr(cluster) == '<LocalCluster not started>'
+    cluster.close()
+    assert repr(cluster) == '<LocalCluster closed>'
+
+
+def test_a_child_that_was_forked_can_neither_steer_nor_end_it():
+    program = run_program('''
+        import os, sys
+        from pymesos.errors import UsageError
+        from pymesos.local import LocalCluster
+        from six.moves.urllib.request import urlopen
+        with LocalCluster(resources='cpus:1;mem:64') as cluster:
+            child = os.fork()
+            if not child:
+                try:
+                    cluster.kill_agent()
+                except UsageError as error:
+                    print(error)
+                sys.exit(3)                 # it leaves the with statement, too
+            print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))
+            urlopen('http://%s/state' % cluster.master, timeout=10).close()
+            print(os.path.isdir(cluster.work_dir))
+        print(os.path.isdir(cluster.work_dir))
+    ''', Peer())
+    output, errors = program.communicate()
+    assert output.decode().splitlines() == [
+        'this process was forked from the one that started the embedded cluster; steer it there', '3', 'True',
+        'False'], errors
+
+
 def test_a_folder_that_was_given_is_kept(tmpdir):
     with LocalCluster(resources=SMALL, work_dir=str(tmpdir.join('kept'))) as cluster:
         with scheduling(cluster.master, Launcher('echo hello')) as (_driver, recorder):
@@ -128,6 +165,10 @@ def test_a_port_that_is_taken_is_an_error_and_leaves_nothing():
 @pytest.mark.parametrize('settings, why', [
     ({'agents': -1}, 'a cluster has one master or more and no negative number of agents, not 1 and -1'),
     ({'masters': 0}, 'a cluster has one master or more'),
+    ({'agents': '3'}, "agents is a number, not '3'"),
+    ({'port': '5051'}, "port is a number, not '5051'"),
+    ({'port': 65536}, 'a port is a number from 1 to 65535, or 0 for a free one, not 65536'),
+    ({'roles': 'a,b'}, "roles is a list of names, such as ['a,b'], not text"),
     ({'host': '0.0.0.0'}, 'a cluster that listens on 0.0.0.0 can be reached by others and runs commands for them: '
                           'give credentials={principal: secret}, or leave host alone for loopback'),
 ])
@@ -364,6 +405,15 @@ def test_an_agent_that_is_not_there_is_an_error(number):
         with pytest.raises(UsageError) as caught:
             cluster.kill_agent(number)
     assert str(caught.value) == 'there is no agent %d: they are numbered from 0 to 0' % number
+
+
+@pytest.mark.parametrize('number', [-1, 1])
+def test_a_master_that_is_not_there_is_an_error(number):
+    with LocalCluster(resources=SMALL) as cluster:
+        for method in (cluster.kill_master, cluster.start_master):
+            with pytest.raises(UsageError) as caught:
+                method(number)
+            assert str(caught.value) == 'there is no master %d: they are numbered from 0 to 0' % number
 
 
 # ---- who may reach it

@@ -1,4 +1,4 @@
-"""How to test a framework on an embedded cluster: ``pytest test_batch.py``."""
+"""How to test a framework on an embedded cluster: ``pytest test_batch.py``; conftest.py beside it brings the fixture."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -8,8 +8,6 @@ import pytest
 from batch import Batch
 from pymesos import MesosSchedulerDriver
 from pymesos.testing import wait_until
-
-pytest_plugins = ['pymesos.testing.plugin']
 
 FRAMEWORK = {'user': '', 'name': 'batch', 'failover_timeout': 60}
 
@@ -35,6 +33,8 @@ def test_commands_find_room_on_several_agents(mesos_cluster):
     assert all(agent.sandboxes() for agent in mesos_cluster.agents)
 
 
+# What the dead master swallowed an agent repeats after 10 seconds, unless it is told otherwise.
+@pytest.mark.mesos_cluster(agent_options={'status_update_retry_min': 0.5})
 def test_a_master_that_fails_over_is_survived(mesos_cluster, tmpdir):
     gate = str(tmpdir.join('gate'))
     batch = Batch(['while [ ! -e %s ]; do sleep 0.1; done' % gate])

@@ -83,7 +83,8 @@ class AttachInput(object):
         if self._key is None:
             return self._begin(call, attached)
         if attached.get('type') != 'PROCESS_IO':
-            return refuse(400, "Expecting 'attach_container_input.type' to be PROCESS_IO")
+            return refuse(400, "Expecting 'attach_container_input.type' to be 'PROCESS_IO' instead of: '%s'"
+                          % attached['type'])
         return self._model.attach_data(self._key, attached['process_io'])
 
     def _begin(self, call, attached):

@@ -245,6 +245,17 @@ def test_containers_that_somebody_launched_are_still_there():
         (reply.key, {'exit_status': 256})]
 
 
+def test_sessions_are_killed():
+    bench = Bench(info=KEPT)
+    container = bench.custom()
+    session = {'value': 's1', 'parent': {'value': container}}
+    bench.model.operator_call({'type': 'LAUNCH_NESTED_CONTAINER_SESSION', 'launch_nested_container_session': {
+        'container_id': session, 'command': {'shell': True, 'value': 'sleep 9'}}})
+    token, = bench.start_all()
+    bench = bench.restart()
+    assert bench.signals() == [(token, None)]
+
+
 def test_executor_that_was_to_end_is_killed():
     bench = Bench(info=KEPT)
     container = bench.custom()

@@ -276,7 +276,7 @@ def test_input_that_the_model_refuses_is_answered_at_once_and_the_rest_ignored(a
      "Streaming 'Content-Type' application/recordio is not supported for GET_HEALTH call"),
     ((record({}),), 400, "Failed to validate agent::Call: Expecting 'attach_container_input.type' to be present"),
     ((INPUT,), 400, "Expecting 'attach_container_input.type' to be CONTAINER_ID"),
-    ((BEGIN, BEGIN), 400, "Expecting 'attach_container_input.type' to be PROCESS_IO"),
+    ((BEGIN, BEGIN), 400, "Expecting 'attach_container_input.type' to be 'PROCESS_IO' instead of: 'CONTAINER_ID'"),
     ((BEGIN + b'xx\n{}',), 500, 'Decoder failure: ')])
 def test_input_that_is_none_is_refused(agent, pieces, status, text):
     head, body = attach(agent, *pieces).split(b'\r\n\r\n', 1)

@@ -105,7 +105,7 @@ def launch_spec(agent, framework, command, container, environment, container_inf
         spec['root'] = outermost.directory
     if options.switch_user:
         spec['user'] = command.get('user') or framework.info.get('user') or None
-    if container_info and container_info.get('tty_info'):
+    if container_info and 'tty_info' in container_info:     # which may be empty
         spec.update(io='tty', window=container_info['tty_info'].get('window_size'))
     if container_info and container_info.get('rlimit_info'):
         spec['rlimits'] = container_info['rlimit_info'].get('rlimits', [])

@@ -76,6 +76,10 @@ class Recovery(object):
             recovered += [self._recover(framework, one) for one in item['executors']]
         for executor, runs in recovered:
             self._resume(executor, runs)
+        for container in list(agent.tree):
+            if container.kind == 'debug':
+                # The client of a session was connected to the agent of before.
+                agent.tree.destroy(container)
         for framework in list(agent.frameworks.values()):
             agent.sweep(framework)
         if agent.options.recover == 'cleanup':

@@ -3,11 +3,13 @@
 ``python bench/local_cluster.py [--agents 10] [--commands 5000] [--tasks 20000] [--real-share 0.1]`` prints for both
 clusters the tasks per second, their ratio, and what the embedded one has left over: descriptors, threads, children,
 and resident memory after the first and after the last tenth. The real one gets `--real-share` of the tasks, as its
-figure is tasks per second too. ``--simulated 1000 --frameworks 200`` runs frameworks on agents that start no process instead.
+figure is tasks per second too. ``--simulated 1000 --frameworks 200`` runs frameworks on agents that start no process
+instead.
 """
 from __future__ import absolute_import, division, print_function
 
 import argparse
+import gc
 import getpass
 import os
 import sys
@@ -129,6 +131,7 @@ class Loads(object):
 
 def used():
     """What this process holds: (descriptors, threads, children, resident MB)."""
+    gc.collect()                        # PyPy closes what nobody refers to only then
     pid = os.getpid()
     children = 0
     for name in os.listdir('/proc'):

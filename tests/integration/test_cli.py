@@ -15,7 +15,23 @@ import pymesos
 def start(*arguments):
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
     return subprocess.Popen([sys.executable, '-m', 'pymesos'] + list(arguments), env=env, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)
+                            stderr=subprocess.PIPE, bufsize=0)
+
+
+@pytest.fixture
+def started():
+    """:func:`start`, whose children are killed behind the test if they still run."""
+    children = []
+
+    def begin(*arguments):
+        children.append(start(*arguments))
+        return children[-1]
+
+    yield begin
+    for child in children:
+        if child.poll() is None:
+            child.kill()
+            child.communicate()
 
 
 def run(*arguments):
@@ -36,8 +52,8 @@ def test_version_is_the_packages():
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_local_prints_the_address_and_how_to_use_it_and_ends_cleanly(number):
-    child = start('local', '--agents', '3', '--resources', 'cpus:4;mem:4096', '--port', '0')
+def test_local_prints_the_address_and_how_to_use_it_and_ends_cleanly(number, started):
+    child = started('local', '--agents', '3', '--resources', 'cpus:4;mem:4096', '--port', '0')
     lines = [child.stdout.readline().decode('utf-8') for _ in range(6)]
     found = re.search(r'The master is on (127\.0\.0\.1:[0-9]+); agent 0 on 127\.0\.0\.1:[0-9]+, agent 1 on', lines[0])
     assert found, lines
@@ -66,22 +82,18 @@ def test_what_cannot_be_is_told(arguments, status, why):
     assert 'Traceback' not in errors
 
 
-def test_a_port_that_is_taken_is_told():
-    child = start('local', '--agents', '0', '--port', '0')
-    try:
-        port = child.stdout.readline().decode('utf-8').split(';')[0].rpartition(':')[2]
-        status, _, errors = run('local', '--port', port)
-        assert status == 1 and errors.startswith('pymesos: ') and 'Traceback' not in errors
-        assert port in errors and errors.endswith('; --port 0 takes a free one\n')
-    finally:
-        child.send_signal(signal.SIGINT)
-        child.communicate()
+def test_a_port_that_is_taken_is_told(started):
+    child = started('local', '--agents', '0', '--port', '0')
+    port = child.stdout.readline().decode('utf-8').split(';')[0].rpartition(':')[2]
+    status, _, errors = run('local', '--port', port)
+    assert status == 1 and errors.startswith('pymesos: ') and 'Traceback' not in errors
+    assert port in errors and errors.endswith('; --port 0 takes a free one\n')
 
 
-def test_credentials_come_from_a_file(tmpdir):
+def test_credentials_come_from_a_file(tmpdir, started):
     path = tmpdir.join('credentials')
     path.write('# who may\nuser secret\n\n')
-    child = start('local', '--agents', '1', '--port', '0', '--credentials', str(path))
+    child = started('local', '--agents', '1', '--port', '0', '--credentials', str(path))
     line = child.stdout.readline().decode('utf-8')
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate()

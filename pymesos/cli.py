@@ -35,10 +35,11 @@ Sandboxes are in %(work_dir)s, %(kept)s
 def main(arguments=None):
     """Run the command with `arguments` (a list; None: the program's own); returns the exit status."""
     parser = _parser()
-    chosen = parser.parse_args(arguments)
-    if chosen.run is None:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments:           # for which 2.7's argparse would scold
         parser.print_help()
         return FINE
+    chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO if chosen.verbose else logging.WARNING,
                         format='%(asctime)s %(levelname)s %(name)s: %(message)s')
     try:
@@ -52,8 +53,9 @@ def main(arguments=None):
 def _parser():
     parser = argparse.ArgumentParser(prog='pymesos', description='Apache Mesos from Python.')
     parser.add_argument('--version', action='version', version='pymesos %s' % __version__)
-    parser.set_defaults(run=None, verbose=False)
-    commands = parser.add_subparsers(title='commands', metavar='COMMAND')
+    parser.set_defaults(verbose=False)
+    commands = parser.add_subparsers(title='commands', metavar='COMMAND', dest='command')
+    commands.required = True    # as it always is on 2.7
     local = commands.add_parser('local', help='run an embedded cluster in the foreground', description=LOCAL)
     local.set_defaults(run=_local)
     local.add_argument('--agents', type=int, default=1, metavar='N', help='how many agents (default: 1)')

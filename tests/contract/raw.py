@@ -82,7 +82,7 @@ class Connection(object):
         host, _, port = address.rpartition(':')
         self.socket = socket.create_connection((host.strip('[]'), int(port)), DEADLINE)
         if context is not None:
-            self.socket = context.wrap_socket(self.socket, server_hostname=host)
+            self.socket = context.wrap_socket(self.socket, server_hostname='localhost')
         self.buffer = b''
 
     def __enter__(self):

@@ -196,9 +196,10 @@ class LocalTarget(Target):
 
     name = 'local'
 
-    def __init__(self, masters=1, executor_heartbeat_interval=None, **options):
+    def __init__(self, masters=1, ssl_context=None, executor_heartbeat_interval=None, **options):
         super(LocalTarget, self).__init__(**options)
         self.masters = masters
+        self.ssl_context = ssl_context
         self.agent_options = {name: self.settings[name] for name in AGENT_FLAGS if name in self.settings}
         if executor_heartbeat_interval is not None:
             self.agent_options['executor_heartbeat_interval'] = executor_heartbeat_interval
@@ -214,7 +215,7 @@ class LocalTarget(Target):
         self.cluster = LocalCluster(
             agents=self.count, resources=self.resources, attributes=self.attributes or None, masters=self.masters,
             roles=roles and roles.split(','), credentials=dict([self.auth.split(':')]) if self.auth else None,
-            master_options=master_options, agent_options=self.agent_options).start()
+            ssl_context=self.ssl_context, master_options=master_options, agent_options=self.agent_options).start()
         self.master = self.cluster.master
         self.look_again()
         return self

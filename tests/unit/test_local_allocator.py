@@ -668,13 +668,18 @@ def test_limit_of_a_role_is_not_exceeded(cluster):
     assert sorted(resources.cpus for resources in cluster.run().values()) == [1.0, 2.0]
 
 
-def test_limit_holds_for_all_roles_below(cluster):
+def test_what_roles_below_hold_counts_for_a_limit_that_does_not_hold_them_back(cluster):
     cluster.allocator.set_quota('eng', {}, {'cpus': 3.0})
-    cluster.framework('f', roles=['eng/a'])
-    cluster.framework('g', roles=['eng/b'])
     cluster.agent('a', 'cpus:2')
     cluster.agent('b', 'cpus:2')
-    assert sorted(resources.cpus for resources in cluster.run().values()) == [1.0, 2.0]
+    cluster.agent('c', 'cpus:2')
+    cluster.framework('f', roles=['eng/a'])
+    assert sum(resources.cpus for resources in cluster.run().values()) == 6
+    cluster.allocator.recover('f', 'a', allocate(parse('cpus:2'), 'eng/a'))
+    cluster.allocator.recover('f', 'b', allocate(parse('cpus:2'), 'eng/a'))
+    cluster.allocator.remove_framework('f')
+    cluster.framework('g', roles=['eng'])
+    assert sum(resources.cpus for resources in cluster.run().values()) == 1
 
 
 def test_reservations_count_for_the_limit_and_are_offered_whatever_it_says(cluster):
@@ -691,6 +696,25 @@ def test_limit_can_be_taken_away(cluster):
     assert cluster.run() == {}
     cluster.allocator.set_quota('eng', {}, {})
     assert cluster.run()[('f', 'a', 'eng')].cpus == 2
+
+
+def test_what_is_guaranteed_to_a_role_is_kept_for_it(cluster):
+    cluster.allocator.set_quota('eng', {'cpus': 3.0}, {})
+    cluster.framework('f', roles=['ops'])
+    cluster.agent('a', 'cpus:2;mem:64')
+    cluster.agent('b', 'cpus:2;mem:64')
+    given = cluster.run()
+    assert sum(resources.cpus for resources in given.values()) == 1
+    assert sum(resources.mem for resources in given.values()) == 128
+
+
+def test_guarantees_are_met_before_shares_are_looked_at(cluster):
+    cluster.agent('a', 'cpus:4;mem:64', used={'f': allocate(parse('cpus:1'), 'eng')})
+    cluster.allocator.set_quota('eng', {'cpus': 2.0}, {'cpus': 2.0})
+    cluster.framework('f', roles=['eng'])
+    cluster.framework('g', roles=['ops'])
+    assert cluster.run() == {('f', 'a', 'eng'): allocate(parse('cpus:1;mem:64'), 'eng'),
+                             ('g', 'a', 'ops'): allocate(parse('cpus:2'), 'ops')}
 
 
 # Inverse offers.

@@ -218,6 +218,19 @@ def test_guarantee_rescinds_offers_until_there_is_room_for_it(desk, agent):
     assert len(framework.rescinded()) == 1
 
 
+def test_guarantee_that_is_met_already_rescinds_nothing(desk, agent):
+    framework = engineers(desk)
+    desk.wait(1)
+    assert desk.ask('UPDATE_QUOTA', quota_configs=[config('eng', guarantees={'cpus': 2})]) == (200, None)
+    assert framework.rescinded() == []
+
+
+def test_agents_that_are_deactivated_count_for_guarantees(desk, agent):
+    for one in list(desk.model.agents):
+        desk.ask('DEACTIVATE_AGENT', agent_id=value(one))
+    assert desk.ask('UPDATE_QUOTA', quota_configs=[config('eng', guarantees={'cpus': 2})]) == (200, None)
+
+
 # Reservations and volumes.
 
 def where(agent):

@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 from .amounts import allocate, unallocate
 from .constraints import Constraints
 from .pool import REFINED, REVOCABLE, SHARED, Pool, by_role, scalars, thousandths
-from .quota import Limits
+from .quota import Quotas
 from .sorter import ClientSorter, RoleSorter, Totals
 
 __all__ = ['Allocator', 'refused_seconds']
@@ -133,7 +133,7 @@ class Allocator(object):
         self._pools = {}
         #: How many changes to frameworks there have been that may let offers through.
         self._changes = 0
-        self._limits = Limits()
+        self._quotas = Quotas()
         #: How often :meth:`allocate` was called.
         self.runs = 0
 
@@ -241,8 +241,8 @@ class Allocator(object):
         self._roles.weights_changed()
 
     def set_quota(self, role, guarantees, limits):
-        """Respect the `limits` ({name: number}) of a role; `guarantees` are not used."""
-        self._limits.set(role, _amounts(limits))
+        """Keep `guarantees` for a role, and it within its `limits` ({name: number})."""
+        self._quotas.set(role, _amounts(guarantees), _amounts(limits))
         for pool in self._pools.values():
             pool.seen_until = 0
 
@@ -352,25 +352,31 @@ class Allocator(object):
         pools = [pool for pool in pools if pool.is_active and not pool.is_empty()]
         self._world.random.shuffle(pools)
         now, found = self._world.monotonic(), {}
-        limits = self._limits.start(self._pools.values())
+        quotas = self._quotas.start(list(self._pools.values()))
+        if quotas is not None and quotas.creditors():
+            for pool in pools:
+                self._allocate_pool(pool, quotas, -1, now, found, is_guaranteed=True)
         for pool in pools:
             # Where all have been asked in vain, only those need to be asked again for whom something has changed since.
-            since = pool.seen if limits is None and now < pool.seen_until else -1
+            since = pool.seen if quotas is None and now < pool.seen_until else -1
             if since == self._changes:
                 continue
-            until = self._allocate_pool(pool, limits, since, now, found)
+            until = self._allocate_pool(pool, quotas, since, now, found)
             pool.is_shared_out = False
             if until is not None:
                 pool.seen_until = until if since < 0 else min(until, pool.seen_until)
                 pool.seen = self._changes
         return sorted(found.items())
 
-    def _allocate_pool(self, pool, limits, since, now, found):
-        """Hand out one agent to those who changed since; until when nobody can have it, None if somebody got it."""
+    def _allocate_pool(self, pool, quotas, since, now, found, is_guaranteed=False):
+        """Hand out one agent to those who changed since; until when nobody can have it, None if somebody got it.
+
+        With `is_guaranteed` only to roles that have not got what their quotas guarantee.
+        """
         is_remote, until, is_given = self._is_remote(pool), float('inf'), False
         needs_gpus = pool.has_gpus and self._options.filter_gpu_resources
         for role in self._roles.sort():
-            if role not in self._sorters:
+            if role not in self._sorters or is_guaranteed and role not in quotas.creditors():
                 continue
             for framework_id in self._sorters[role].sort():
                 client = self._clients[framework_id]
@@ -381,29 +387,29 @@ class Allocator(object):
                 if client.constraints is not None and not client.admits(role, pool):
                     continue
                 bundle = pool.bundle(role, client.mask)
-                if bundle is not None and limits is not None:
-                    bundle = limits.cut(role, bundle)
+                if bundle is not None and quotas is not None:
+                    bundle = quotas.cut(role, bundle, is_guaranteed)
                 if bundle is None or not self._is_enough(client, role, bundle):
                     continue
                 refused_until = client.refuses(role, pool, bundle, now)
                 if refused_until:
                     until = min(until, refused_until)
                     continue
-                self._hand_out(pool, client, role, bundle, limits, found)
+                self._hand_out(pool, client, role, bundle, found)
+                if quotas is not None:
+                    quotas.consume(role, bundle, is_guaranteed)
                 is_given = True
                 if pool.is_empty():
                     return None
         return None if is_given else until
 
-    def _hand_out(self, pool, client, role, bundle, limits, found):
+    def _hand_out(self, pool, client, role, bundle, found):
         framework_id, resources = client.framework.id, allocate(bundle.resources, role)
         found.setdefault(framework_id, []).append((pool.id, role, resources))
         pool.hold(framework_id, resources)
         pool.is_shared_out = True
         self._roles.give(role, bundle.scalars)
         self._sorters[role].give(framework_id, bundle.scalars)
-        if limits is not None:
-            limits.consume(role, bundle)
 
     def _is_enough(self, client, role, bundle):
         minima = client.minima.get(role)

@@ -1,11 +1,14 @@
-"""Limits of quotas: how much a role with all roles below it may hold (PROTOCOL 4.1, UPDATE_QUOTA)."""
+"""Quotas: how much a role may be given, and how much is kept for it (PROTOCOL 4.1, UPDATE_QUOTA).
+
+What the roles below a role hold counts for its quota; but, as in Mesos 1.11, a limit holds back the role itself only.
+"""
 from __future__ import absolute_import, division, print_function
 
 from ...resources import Resources
 from .pool import Bundle, scalars, thousandths
 from .sorter import added
 
-__all__ = ['Limits']
+__all__ = ['Quotas']
 
 
 def lineage(role):
@@ -24,21 +27,23 @@ def _charged(item):
     return item.get('allocation_info', {}).get('role')
 
 
-class Limits(object):
-    """The limits of all roles, {role: {name: thousandths}}."""
+class Quotas(object):
+    """Guarantees and limits of all roles, {role: {name: thousandths}}."""
 
     def __init__(self):
+        self._guarantees = {}
         self._limits = {}
 
-    def set(self, role, amounts):
-        """Set the limits of a role; none if `amounts` is empty."""
-        self._limits[role] = amounts
-        if not amounts:
-            del self._limits[role]
+    def set(self, role, guarantees, limits):
+        """Set the quota of a role; empty for none."""
+        for table, amounts in ((self._guarantees, guarantees), (self._limits, limits)):
+            table[role] = amounts
+            if not amounts:
+                del table[role]
 
     def start(self, pools):
-        """A :class:`_Run` for one allocation over `pools`, which must be all; None if no role is limited."""
-        return _Run(self._limits, consumption(pools)) if self._limits else None
+        """A :class:`_Run` for one allocation over `pools`, which must be all; None if there is no quota."""
+        return _Run(self._guarantees, self._limits, pools) if self._guarantees or self._limits else None
 
 
 def consumption(pools):
@@ -57,19 +62,37 @@ def consumption(pools):
 class _Run(object):
     """Keeps the count while one allocation is made."""
 
-    def __init__(self, limits, consumed):
+    def __init__(self, guarantees, limits, pools):
         self._limits = limits
-        self._consumed = consumed
+        self._consumed = consumption(pools)
+        #: {role: {name: what of its guarantee it has not got yet}}
+        self._owed = {}
+        for role, amounts in guarantees.items():
+            consumed = self._consumed.get(role, {})
+            owed = dict((name, amount - consumed.get(name, 0)) for name, amount in amounts.items()
+                        if amount > consumed.get(name, 0))
+            if owed:
+                self._owed[role] = owed
+        #: What anybody may be given: {name: thousandths}
+        self._free = {}
+        for pool in pools if self._owed else ():
+            if pool.is_active:
+                added(self._free, _unreserved(pool.available()))
 
-    def cut(self, role, bundle):
-        """The bundle, or as much of it as the limits of the role and those above it leave; None if that is nothing."""
-        left = self._left(role)
-        if not left:
-            return bundle
+    def creditors(self):
+        """The roles that have not got what is guaranteed to them."""
+        return frozenset(self._owed)
+
+    def cut(self, role, bundle, is_guaranteed=False):
+        """The bundle, or as much of it as the quotas leave for the role; None if that is nothing.
+
+        With `is_guaranteed` it may be what is kept for the role, and None if nothing of it is.
+        """
+        left = self._left(role, is_guaranteed)
         items, is_cut = [], False
         for item in bundle.resources.to_list():
             name = item['name']
-            if name in left and item['type'] == 'SCALAR' and not item.get('reservations') and 'revocable' not in item:
+            if name in left and _is_free_scalar(item):
                 amount = thousandths(item['scalar']['value'])
                 is_cut |= amount > left[name]
                 item['scalar'] = {'value': min(amount, left[name]) / 1000}
@@ -77,23 +100,43 @@ class _Run(object):
                 if not item['scalar']['value']:
                     continue
             items.append(item)
-        if not is_cut:
-            return bundle
-        resources = Resources(items)
-        return Bundle(resources, scalars(resources)) if resources else None
+        if is_cut:
+            resources = Resources(items)
+            bundle = Bundle(resources, scalars(resources)) if resources else None
+        if is_guaranteed and bundle is not None:
+            given = _unreserved(bundle.resources)
+            if not any(name in given for name in self._owed[role]):
+                return None
+        return bundle
 
-    def consume(self, role, bundle):
+    def consume(self, role, bundle, is_guaranteed=False):
         """Count a bundle that was handed out."""
-        free = scalars(Resources([item for item in bundle.resources.to_list()
-                                  if not item.get('reservations') and 'revocable' not in item]))
+        free = _unreserved(bundle.resources)
         for name in lineage(role):
             added(self._consumed.setdefault(name, {}), free)
+        for name, amount in free.items():
+            self._free[name] = self._free.get(name, 0) - amount
+        if is_guaranteed:
+            owed = self._owed[role]
+            self._owed[role] = dict((name, owed[name] - free.get(name, 0)) for name in owed
+                                    if owed[name] > free.get(name, 0))
 
-    def _left(self, role):
-        left = {}
-        for name in lineage(role):
-            consumed = self._consumed.get(name, {})
-            for resource, limit in self._limits.get(name, {}).items():
-                room = max(limit - consumed.get(resource, 0), 0)
-                left[resource] = min(room, left.get(resource, room))
+    def _left(self, role, is_guaranteed):
+        kept = {}
+        for creditor, owed in self._owed.items():
+            if creditor != role or not is_guaranteed:
+                added(kept, owed)
+        left = dict((name, max(self._free.get(name, 0) - amount, 0)) for name, amount in kept.items())
+        consumed = self._consumed.get(role, {})
+        for name, limit in self._limits.get(role, {}).items():
+            room = max(limit - consumed.get(name, 0), 0)
+            left[name] = min(room, left.get(name, room))
         return left
+
+
+def _is_free_scalar(item):
+    return item['type'] == 'SCALAR' and not item.get('reservations') and 'revocable' not in item
+
+
+def _unreserved(resources):
+    return scalars(Resources([item for item in resources.to_list() if _is_free_scalar(item)]))

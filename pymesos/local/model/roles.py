@@ -234,10 +234,10 @@ class Roles(object):
         return total
 
     def _capacity(self):
-        """{name: number} of the scalars of all agents that may be offered, static reservations included."""
+        """{name: number} of the scalars of all connected agents, static reservations included."""
         capacity = {}
         for agent in self._master.agents.values():
-            if agent.is_active:
+            if agent.is_connected:
                 for item in agent.total.to_list():
                     if item['type'] == 'SCALAR' and 'revocable' not in item:
                         added(capacity, {item['name']: item['scalar']['value']})
@@ -246,7 +246,13 @@ class Roles(object):
     # ---- making room
 
     def _rescind_for(self, role, guarantees):
-        """Rescind offers agent by agent until there is room for guarantees, and for each framework of the role."""
+        """Make room for what is guaranteed to a role and it neither holds nor is offered.
+
+        Offers are rescinded agent by agent until there is enough, and some for each framework of the role.
+        """
+        guarantees = self._missing(role, guarantees)
+        if not guarantees:
+            return
         count = sum(role in framework.roles and framework.is_active for framework in self._master.frameworks.values())
         rescinded, visited = {}, 0
         for agent in self._master.agents.values():
@@ -258,6 +264,15 @@ class Roles(object):
                     for item in offer.resources.to_list():
                         added(rescinded, {item['name']: _amount(item) / 1000})
                     self._master.rescind(offer)
+
+    def _missing(self, role, guarantees):
+        has = {}
+        for one in self.all():
+            if one.name == role:
+                added(has, one.consumed)
+                added(has, one.offered)
+        return dict((name, amount - has.get(name, 0) / 1000) for name, amount in guarantees.items()
+                    if amount > has.get(name, 0) / 1000)
 
     def _rescind_above(self, role, limits):
         """Rescind offers for a role and those below it that its limits do not allow any more."""

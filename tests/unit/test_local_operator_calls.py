@@ -384,6 +384,16 @@ def test_volume_that_cannot_be_resized_is_left_alone(desk, agent, kind, body, te
         400, 'Invalid %s operation %s%s' % (kind, where(agent), text))
 
 
+@pytest.mark.parametrize('reserved, text', [
+    ({'role': '*', 'reservation': {}}, 'Invalid reservation: role "*" cannot be dynamically reserved'),
+    ({'reservations': [{'type': 'DYNAMIC', 'role': '*'}]}, 'Invalid reservation: role "*" cannot be reserved')])
+def test_form_of_a_volume_is_looked_at_first(desk, agent, reserved, text):
+    wrong = scalar('disk', 10, disk={'persistence': {'id': 'v'}, 'volume': {'mode': 'RW', 'container_path': 'd'}},
+                   **reserved)
+    assert desk.ask('SHRINK_VOLUME', agent_id=value(agent.id), volume=wrong, subtract=value(2.0)) == (400, text)
+    assert desk.ask('GROW_VOLUME', agent_id=value(agent.id), volume=wrong, addition=scalar('disk', 1)) == (400, text)
+
+
 def test_volume_without_an_agent_cannot_be_resized(desk):
     assert desk.ask('GROW_VOLUME', volume=volume(1), addition=scalar('disk', 1, **dynamic('eng'))) == (
         400, "Failed to validate master::Call: Expecting 'agent_id' to be present; only agent default resources are "

@@ -137,6 +137,10 @@ class Operator(object):
             error = validation.resource_forms(body.get(name, ()))
             if error is not None:
                 return error
+        for name in ('volume', 'addition'):
+            error = validation.resource_form(body[name]) if name in body else None
+            if error is not None:
+                return error
         return None
 
     def _make_room(self, agent, operation):

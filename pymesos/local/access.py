@@ -136,7 +136,7 @@ class Access(object):
             try:
                 return Identity(None, read_token(parts[1], self._key, now), None)
             except TokenError as error:
-                why = 'Invalid JWT: %s' % error
+                why = 'Invalid JWT: %s' % error.args[0]
         return Identity(None, None, 'Bearer realm="%s", error="invalid_token", error_description="%s"' % (
             realm, _UNQUOTABLE.sub('', why)))
 

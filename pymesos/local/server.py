@@ -183,7 +183,10 @@ class _Server(object):
     def _plan(self, head):
         plan = head.plan
         if plan is None:
-            plan = self._make_plan(head)
+            plan = self._guarded(head, self._make_plan, head)
+            if isinstance(plan, Reply):
+                refusal, plan = plan, _Plan(head.headers)
+                plan.refusal = refusal
             # What a token may say that runs out is asked again, all else holds for ever.
             if plan.identity.claims is None or 'exp' not in plan.identity.claims:
                 head.plan = plan

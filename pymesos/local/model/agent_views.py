@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 from . import agent_legacy
 from .effects import Reply, refuse
-from .shapes import task_message
+from .shapes import task_message, without_secrets
 from .version import BUILD
 
 __all__ = ['AgentViews']
@@ -73,9 +73,9 @@ class AgentViews(object):
 
     def _executors(self):
         frameworks = self._all_frameworks()
-        return {'executors': [{'executor_info': executor.info} for framework in frameworks
+        return {'executors': [{'executor_info': without_secrets(executor.info)} for framework in frameworks
                               for executor in framework.executors.values()],
-                'completed_executors': [{'executor_info': executor.info} for framework in frameworks
+                'completed_executors': [{'executor_info': without_secrets(executor.info)} for framework in frameworks
                                         for executor in framework.completed_executors]}
 
     def _tasks(self):

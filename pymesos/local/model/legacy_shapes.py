@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 from collections import OrderedDict
 
 from ...resources import Resources
-from .shapes import allocation_role, attributes, both_formats, legacy_task, summary
+from .shapes import allocation_role, attributes, both_formats, legacy_task, summary, without_secrets
 
 __all__ = ['FrameworkUse', 'agent', 'agent_full', 'framework', 'recovered_agent', 'task_counts']
 
@@ -142,7 +142,7 @@ def _command(command):
         found['value'] = command['value']
     found['argv'] = command.get('arguments', [])
     if 'environment' in command:
-        found['environment'] = {'variables': command['environment'].get('variables', [])}
+        found['environment'] = {'variables': without_secrets(command['environment'].get('variables', []))}
     found['uris'] = [OrderedDict([('value', uri['value']), ('executable', uri.get('executable', False))])
                      for uri in command.get('uris', ())]
     return found

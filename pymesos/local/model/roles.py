@@ -62,10 +62,11 @@ class Roles(object):
                 return refuse(400, "%s: Invalid role '%s': %s" % (start, role, error))
             if self._is_unknown(role):
                 return refuse(400, "%s: Unknown role '%s'" % (start, role))
-            if not info['weight'] > 0:
+            weight = float(info['weight'])      # which may be the text 'Infinity'
+            if not 0 < weight < float('inf'):
                 return refuse(400, "%s for role '%s': Invalid weight '%s': Weights must be positive"
-                              % (start, role, '%.15g' % info['weight']))
-            wanted[role] = float(info['weight'])
+                              % (start, role, '%.15g' % weight))
+            wanted[role] = weight
         for role, weight in wanted.items():
             self._master.weights[role] = weight
             self._master.allocator.set_weight(role, weight)

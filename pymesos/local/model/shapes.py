@@ -6,7 +6,7 @@ from collections import OrderedDict
 from ...resources import Resources
 
 __all__ = ['allocation_role', 'attributes', 'both_formats', 'legacy_status', 'legacy_task',
-           'summary', 'task_message', 'task_user']
+           'summary', 'task_message', 'task_user', 'without_secrets']
 
 #: Scalars that are shown even where there is none.
 SHOWN = ('disk', 'mem', 'gpus', 'cpus')
@@ -74,6 +74,17 @@ def task_user(info):
     return info.get('command', {}).get('user') or info.get('executor', {}).get('command', {}).get('user')
 
 
+def without_secrets(message):
+    """A message, or a list of messages, as anybody may see it: the Secrets in it have no value."""
+    if isinstance(message, (list, tuple)):
+        return [without_secrets(item) for item in message]
+    if not isinstance(message, dict):
+        return message
+    is_secret = message.get('type') == 'VALUE' and isinstance(message.get('value'), dict)
+    return OrderedDict((name, without_secrets(value)) for name, value in message.items()
+                       if not (is_secret and name == 'value'))
+
+
 def task_message(task):
     """The Task message of a :class:`~.state.Task`."""
     info = task.info
@@ -91,7 +102,7 @@ def task_message(task):
         message['status_update_uuid'] = task.update_uuid
     for name in _COPIED:
         if name in info:
-            message[name] = info[name]
+            message[name] = without_secrets(info[name])
     if task_user(info):
         message['user'] = task_user(info)
     return message
@@ -111,7 +122,7 @@ def legacy_task(task):
         found['labels'] = info['labels'].get('labels', [])
     for name in ('discovery', 'container', 'health_check'):
         if name in info:
-            found[name] = info[name]
+            found[name] = without_secrets(info[name])
     if task_user(info):
         found['user'] = task_user(info)
     return found

@@ -5,6 +5,7 @@ from ...resources import Resources
 from . import texts
 from . import validation_common as common
 from .amounts import quantities
+from .shapes import without_secrets
 from .validation_common import first
 
 __all__ = ['group', 'task']
@@ -271,8 +272,8 @@ def _compatible(executor, framework, agent):
     if existing is None or is_same_executor(existing, executor):
         return None
     return ('ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n'
-            + _RULE + 'Existing ExecutorInfo:\n' + texts.message('ExecutorInfo', existing) + '\n'
-            + _RULE + 'ExecutorInfo:\n' + texts.message('ExecutorInfo', executor) + '\n' + _RULE)
+            + _RULE + 'Existing ExecutorInfo:\n' + texts.message('ExecutorInfo', without_secrets(existing)) + '\n'
+            + _RULE + 'ExecutorInfo:\n' + texts.message('ExecutorInfo', without_secrets(executor)) + '\n' + _RULE)
 
 
 def is_same_executor(one, other):

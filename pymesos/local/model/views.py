@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from ...resources import Resources
 from .offers import agent_url
-from .shapes import both_formats, task_message
+from .shapes import both_formats, task_message, without_secrets
 
 __all__ = ['agent', 'agent_event', 'agents', 'executors', 'framework_event', 'frameworks', 'offer', 'operations',
            'state', 'tasks', 'used_resources']
@@ -46,7 +46,7 @@ def tasks(master):
 
 def executors(master):
     """GetExecutors."""
-    return {'executors': [{'executor_info': info, 'agent_id': {'value': agent_id}}
+    return {'executors': [{'executor_info': without_secrets(info), 'agent_id': {'value': agent_id}}
                           for framework in master.frameworks.values()
                           for agent_id, infos in framework.executors.items() for info in infos.values()]}
 

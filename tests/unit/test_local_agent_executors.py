@@ -450,6 +450,12 @@ def test_task_for_an_executor_that_is_gone_is_dropped():
         ('TASK_DROPPED', 'REASON_EXECUTOR_TERMINATED', 'No executor is expected to launch and there is none running')]
 
 
+def test_group_without_tasks_starts_nothing():
+    bench = Bench()
+    bench.run_group(executor_info('e'))
+    assert bench.take() == [] and not bench.model.frameworks
+
+
 def test_command_task_must_not_take_the_place_of_an_executor():
     bench = Bench(info=AWARE)
     bench.custom('e')

@@ -541,8 +541,9 @@ def test_what_happens_is_counted(bench, agent):
     agent.update(framework, 'unknown', 'TASK_RUNNING')
     agent.say('UNREGISTER')
     assert dict(bench.model.counts) == {
-        'messages_register_slave': 1, 'slave_registrations': 1, 'messages_register_framework': 1,
-        'messages_launch_tasks': 1, 'tasks_error': 1, 'task_error/source_master/reason_task_invalid': 1,
+        'messages_register_slave': 1, 'messages_update_slave': 1, 'slave_registrations': 1,
+        'messages_register_framework': 1, 'messages_launch_tasks': 1, 'tasks_error': 1,
+        'task_error/source_master/reason_task_invalid': 1,
         'messages_status_update': 2, 'valid_status_updates': 1, 'invalid_status_updates': 1, 'tasks_failed': 1,
         'task_failed/source_slave/reason_executor_terminated': 1, 'messages_status_update_acknowledgement': 1,
         'valid_status_update_acknowledgements': 1, 'messages_unregister_slave': 1, 'slave_removals': 1,

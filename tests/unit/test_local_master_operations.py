@@ -208,6 +208,16 @@ def test_an_operation_that_mesos_does_not_know_is_ignored_unless_its_offer_is_in
     assert [status['state'] for status in framework.operations()] == ['OPERATION_ERROR']
 
 
+def test_only_operations_that_are_done_are_counted_and_a_launch_for_each_task(bench, framework, agent):
+    framework.accept([framework.last_offer()], operation('RESERVE', resources=[reserved('cpus', 1)]),
+                     operation('RESERVE', resources=[reserved('cpus', 100)]),
+                     operation('LAUNCH', task_infos=[command_task('t1', agent.id), command_task('t2', agent.id),
+                                                     command_task('t3', 'nope')]))
+    counts = framework.state.counts
+    assert (counts['operations/reserve'], counts['operations/launch']) == (1, 2)
+    assert bench.model.counts['messages_launch_tasks'] == 1 and not bench.model.counts['messages_decline_offers']
+
+
 def test_feedback_needs_an_agent_that_can(bench):
     agent = bench.agent(capabilities=[{'type': 'MULTI_ROLE'}])
     framework = bench.framework(framework_info(roles=['eng'], capabilities=['MULTI_ROLE']))

@@ -282,8 +282,8 @@ def test_metrics_count_calls_events_offers_operations_and_tasks_of_a_framework()
     for name, number in (('calls', 4), ('calls/subscribe', 1), ('calls/accept', 1), ('calls/decline', 1),
                          ('calls/acknowledge', 1), ('calls/kill', 0), ('events/subscribed', 1), ('events/offers', 2),
                          ('events/update', 2), ('events/heartbeat', 1), ('events', 6), ('offers/sent', 2),
-                         ('offers/accepted', 1), ('offers/declined', 1), ('operations', 2), ('operations/reserve', 1),
-                         ('operations/launch', 1), ('tasks/terminal/task_failed', 1),
+                         ('offers/accepted', 1), ('offers/declined', 1), ('operations', 3), ('operations/reserve', 1),
+                         ('operations/launch', 2), ('tasks/terminal/task_failed', 1),
                          ('tasks/active/task_staging', 1)):
         assert found[prefix + name] == number, name
 

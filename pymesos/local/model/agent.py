@@ -294,6 +294,9 @@ class AgentModel(object):
                            message['is_new_executor'])
 
     def _on_run_group(self, message):
+        if not message['tasks']:
+            # As in Mesos, whose master goes on to believe that the executor runs.
+            return
         self.executors.run(message['framework_info'], message['executor_info'], message['tasks'],
                            message['is_new_executor'], is_group=True)
 

@@ -68,6 +68,8 @@ def _refuse(master, pid, text):
 
 
 def _tell(master, agent, kind, **fields):
+    # Mesos' agents answer with what they have.
+    master.counts['messages_update_slave'] += 1
     message = dict(fields, type=kind, agent_id=agent.id, master=master.address)
     master.effects.append(Tell(agent.pid, message))
 

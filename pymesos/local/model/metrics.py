@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 from six.moves.urllib.parse import quote
 
-__all__ = ['count_call', 'count_event', 'snapshot']
+__all__ = ['count_call', 'count_event', 'count_operation', 'snapshot']
 
 _ACTIVE = ('TASK_STAGING', 'TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING', 'TASK_UNREACHABLE', 'TASK_UNKNOWN')
 _ENDED = ('TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_ERROR', 'TASK_LOST', 'TASK_DROPPED', 'TASK_GONE',
@@ -75,8 +75,11 @@ def count_call(framework, call):
         counts['offers/declined'] += len(call['decline'].get('offer_ids', ()))
     elif kind == 'ACCEPT':
         counts['offers/accepted'] += len(call['accept'].get('offer_ids', ()))
-        for operation in call['accept'].get('operations', ()):
-            counts['operations/' + operation.get('type', 'UNKNOWN').lower()] += 1
+
+
+def count_operation(framework, kind):
+    """Count an operation that is done for a framework; a LAUNCH counts once for each of its tasks."""
+    framework.counts['operations/' + kind.lower()] += 1
 
 
 def count_event(framework, kind, body=None):

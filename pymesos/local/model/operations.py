@@ -7,7 +7,7 @@ from __future__ import absolute_import, division, print_function
 from collections import OrderedDict
 
 from ...resources import Resources
-from . import offers, updates, validation
+from . import metrics, offers, updates, validation
 from .amounts import adopted, converted, unallocate
 from .effects import Tell
 from .state import Operation, Task
@@ -32,6 +32,9 @@ def accept(master, framework, body):
     REASON_AGENT_REMOVED or _DISCONNECTED cannot come out of it: its offers are gone before.
     """
     offer_ids, wanted = body.get('offer_ids', ()), body.get('operations', ())
+    for operation in wanted:
+        if operation.get('type') == 'LAUNCH':
+            master.counts['messages_launch_tasks' if _tasks(operation) else 'messages_decline_offers'] += 1
     error = validation.offers(offer_ids, framework, master.offers)
     found = OrderedDict((item['value'], master.offers[item['value']]) for item in offer_ids
                         if item['value'] in master.offers)
@@ -48,7 +51,6 @@ def accept(master, framework, body):
                  sum((offer.resources for offer in found.values()), Resources()))
     for operation in [known for known in map(deal.admit, wanted) if known is not None]:
         deal.carry_out(operation)
-    master.counts['messages_launch_tasks' if any(map(_tasks, wanted)) else 'messages_decline_offers'] += 1
     deal.close(body.get('filters', {}))
 
 
@@ -159,6 +161,7 @@ class _Deal(object):
         executor = info.get('executor')
         is_new = executor is None or self._add_executor(executor)
         self._add_task(info, None if executor is None else executor['executor_id']['value'])
+        metrics.count_operation(self._framework, 'LAUNCH')
         self._tell({'type': 'RUN_TASK', 'executor_info': executor, 'is_new_executor': is_new, 'task': info})
 
     def _launch_group(self, operation):
@@ -173,6 +176,7 @@ class _Deal(object):
         is_new = self._add_executor(executor)
         for info in tasks:
             self._add_task(info, executor['executor_id']['value'])
+        metrics.count_operation(self._framework, 'LAUNCH_GROUP')
         self._tell({'type': 'RUN_GROUP', 'executor_info': executor, 'is_new_executor': is_new, 'tasks': tasks})
 
     def _tell(self, message):
@@ -223,6 +227,7 @@ class _Deal(object):
         before, self._left = self._left, converted(self._left, operation)
         gone, new = _changes(before, self._left)
         self._master.allocator.convert(self._agent.id, self._framework.id, gone, new)
+        metrics.count_operation(self._framework, operation['type'])
         _record(self._master, self._agent, operation, unallocate(gone), unallocate(new), self._framework)
 
 

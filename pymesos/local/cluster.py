@@ -135,6 +135,7 @@ class LocalCluster(object):
                  host='127.0.0.1', hostname=None, masters=1, weights=None, simulated=None, ssl_context=None,
                  master_options=None, agent_options=None):
         _check(agents, masters, host, port, roles, credentials)
+        _check_all_ask(host, master_options, agent_options)
         #: The folder of sandboxes and logs.
         self.work_dir = os.path.abspath(work_dir) if work_dir else None
         self._is_own_folder = not work_dir
@@ -411,6 +412,14 @@ class LocalCluster(object):
             leader.model.remove_framework(framework)
             leader.settle()
         return framework is not None
+
+
+def _check_all_ask(host, *all_options):
+    """Where others can come in every API asks who they are, whatever the settings say."""
+    for options in all_options if host not in LOOPBACK else ():
+        for name in sorted(options or ()):
+            if name.startswith('authenticate_') and not options[name]:
+                raise UsageError('%s cannot be turned off for a cluster that listens on %s' % (name, host))
 
 
 def _check(agents, masters, host, port, roles, credentials):

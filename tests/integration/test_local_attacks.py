@@ -24,6 +24,8 @@ TIMEOUT = 60.0
 
 SMALL = 'cpus:64;mem:65536;disk:1000'
 
+CREDENTIALS = {'ada': 'sesam-open-thyself'}
+
 Peer = namedtuple('Peer', ['address'])
 
 ENDED = ('TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_LOST', 'TASK_ERROR', 'TASK_DROPPED')
@@ -304,8 +306,6 @@ def test_container_that_is_nested_twice_stays_in_the_sandbox(tmpdir):
 
 
 # ---- secrets
-
-CREDENTIALS = {'ada': 'sesam-open-thyself'}
 
 
 def test_nobody_without_a_secret_does_or_sees_anything():

@@ -15,6 +15,7 @@ from collections import namedtuple
 
 import pytest
 
+from pymesos.errors import UsageError
 from pymesos.local import LocalCluster
 from pymesos.resources import Resources
 from pymesos.testing import wait_until
@@ -306,6 +307,13 @@ def test_container_that_is_nested_twice_stays_in_the_sandbox(tmpdir):
 
 
 # ---- secrets
+
+@pytest.mark.parametrize('options', [
+    {'master_options': {'authenticate_frameworks': False}}, {'agent_options': {'authenticate_executors': False}}])
+def test_nobody_from_elsewhere_is_let_in_unasked(options):
+    with pytest.raises(UsageError) as caught:
+        LocalCluster(host='0.0.0.0', credentials=CREDENTIALS, **options)
+    assert 'cannot be turned off for a cluster that listens on 0.0.0.0' in str(caught.value)
 
 
 def test_nobody_without_a_secret_does_or_sees_anything():

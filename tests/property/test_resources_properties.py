@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import json
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pymesos.errors import UsageError
@@ -45,7 +45,6 @@ ONES, OTHERS = resources_strategy(0, 500, 'abc'), resources_strategy(1000, 1500,
 
 
 @given(ONES, OTHERS)
-@settings(deadline=None)
 def test_adding_and_subtracting_leaves_what_was_there(one, other):
     one, other = Resources(one), Resources(other)
     assert (one + other) - other == one
@@ -53,7 +52,6 @@ def test_adding_and_subtracting_leaves_what_was_there(one, other):
 
 
 @given(ONES, ONES, ONES)
-@settings(deadline=None)
 def test_addition_has_no_order(one, other, third):
     one, other, third = Resources(one), Resources(other), Resources(third)
     assert one + other == other + one
@@ -62,7 +60,6 @@ def test_addition_has_no_order(one, other, third):
 
 
 @given(ONES, ONES)
-@settings(deadline=None)
 def test_a_sum_contains_its_parts_and_a_difference_works_just_then(one, other):
     one, other = Resources(one), Resources(other)
     assert one in one + other and other in one + other
@@ -76,7 +73,6 @@ def test_a_sum_contains_its_parts_and_a_difference_works_just_then(one, other):
 
 
 @given(ONES, ONES)
-@settings(deadline=None)
 def test_take_loses_nothing(one, other):
     one, other = Resources(one), Resources(other)
     assume(not any('shared' in resource for resource in one.to_list()))
@@ -90,7 +86,6 @@ def test_take_loses_nothing(one, other):
 
 
 @given(ONES)
-@settings(deadline=None)
 def test_what_is_written_reads_the_same(one):
     resources = Resources(one)
     assert Resources(resources.to_list()) == resources
@@ -100,7 +95,6 @@ def test_what_is_written_reads_the_same(one):
 
 
 @given(st.lists(st.one_of(SCALARS, ranges_strategy(0, 500), sets_strategy('abc')), max_size=6))
-@settings(deadline=None)
 def test_text_of_plain_resources_reads_the_same(plain):
     resources = Resources(plain)
     assert parse(str(resources)) == resources
@@ -108,7 +102,6 @@ def test_text_of_plain_resources_reads_the_same(plain):
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 20)), max_size=12),
        st.lists(st.tuples(st.integers(0, 300), st.integers(0, 20)), max_size=12))
-@settings(deadline=None)
 def test_ranges_behave_as_sets_of_numbers_and_are_normalised(one, other):
     def resources(pairs):
         return Resources([{'name': 'ports', 'type': 'RANGES', 'ranges': {
@@ -131,7 +124,6 @@ def test_ranges_behave_as_sets_of_numbers_and_are_normalised(one, other):
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 20)), max_size=8), st.integers(0, 60))
-@settings(deadline=None)
 def test_take_ports_gives_so_many_or_refuses(pairs, count):
     offered = Resources([{'name': 'ports', 'type': 'RANGES', 'ranges': {
         'range': [{'begin': begin, 'end': begin + length} for begin, length in pairs]}}])
@@ -146,7 +138,6 @@ def test_take_ports_gives_so_many_or_refuses(pairs, count):
 
 
 @given(st.lists(st.integers(0, 10 ** 7), min_size=1, max_size=20))
-@settings(deadline=None)
 def test_scalars_add_without_error(thousandths):
     total = Resources()
     for value in thousandths:

@@ -18,7 +18,7 @@ from pymesos.wire import httpmsg, messages, recordio  # noqa: E402
 from pymesos.wire.backoff import Backoff, Spread  # noqa: E402
 
 #: A failure prints how to repeat it; a slow machine is no failure.
-unhurried = settings(deadline=None, print_blob=True)
+unhurried = settings(print_blob=True)
 
 backends = st.sampled_from(httpmsg.BACKENDS)
 

@@ -171,6 +171,17 @@ def test_new_time_of_maintenance_asks_anew_whatever_was_answered(desk):
     assert desk.look('GET_MAINTENANCE_STATUS') == {'status': {'draining_machines': [{'id': HERE}]}}
 
 
+def test_every_schedule_has_all_offers_made_anew(desk):
+    desk.agent()
+    framework = desk.framework()
+    for count, windows in enumerate([(window({'hostname': 'elsewhere'}),)] * 2 + [()], 1):
+        desk.wait(1)
+        schedule(desk, *windows)
+        assert len(framework.rescinded()) == count
+    desk.wait(0)
+    assert len(framework.offers()) == 4 and not inverse_offers(framework)
+
+
 def test_end_of_a_schedule_rescinds_offers_and_inverse_offers(desk):
     desk.agent()
     framework = desk.framework()

@@ -163,7 +163,10 @@ class Maintenance(object):
         return found
 
     def update(self, schedule):
-        """UPDATE_MAINTENANCE_SCHEDULE: the Reply. What is not in the new schedule is not maintained any more."""
+        """UPDATE_MAINTENANCE_SCHEDULE: the Reply. What is not in the new schedule is not maintained any more.
+
+        As in Mesos all that is offered is offered anew, whether the schedule has to do with it or not.
+        """
         windows = schedule.get('windows', [])
         error = self._schedule_error(windows)
         if error is not None:
@@ -181,6 +184,8 @@ class Maintenance(object):
             if key not in self._machines:
                 self._machines[key] = _Machine(machine_id, DRAINING)
                 self._set_unavailability(self._machines[key], unavailability)
+        self._offer_anew([agent for agent in self._master.agents.values()
+                          if _key(machine_of(agent.info, agent.pid)) not in self._machines])
         return Reply(200)
 
     def start(self, machines):
@@ -215,10 +220,10 @@ class Maintenance(object):
 
     def _set_unavailability(self, machine, unavailability):
         """Frameworks are to learn of it: what was offered of the machine's agents is offered anew."""
-        if unavailability is None and machine.unavailability is None:
-            return
         machine.unavailability = unavailability
-        agents = self._agents(machine)
+        self._offer_anew(self._agents(machine))
+
+    def _offer_anew(self, agents):
         for agent in agents:
             for offer in list(agent.offers.values()):
                 self._master.rescind(offer)

@@ -131,11 +131,11 @@ class Roles(object):
         wanted = OrderedDict()
         for config in body.get('quota_configs', ()):
             role = config['role']
+            if '/' in role:
+                return refuse(400, "Updating quota on nested role '%s' is not supported yet" % role)
             error = self._config_error(config)
             if error is not None:
                 return refuse(400, 'Invalid QuotaConfig: ' + error)
-            if '/' in role:
-                return refuse(400, "Updating quota on nested role '%s' is not supported yet" % role)
             wanted[role] = dict((kind, _numbers(config.get(kind, {}))) for kind in ('guarantees', 'limits'))
         error = None if body.get('force') else self._overcommitted(wanted)
         if error is not None:

@@ -16,11 +16,6 @@ import targets
 SHARED = {}
 
 
-def pytest_generate_tests(metafunc):
-    if 'target_name' in metafunc.fixturenames:
-        metafunc.parametrize('target_name', targets.chosen(), scope='session')
-
-
 def pytest_collection_modifyitems(config, items):
     """Take the tests that a target cannot run out of its run, and say why at the end."""
     kept, left_out = [], []
@@ -41,6 +36,12 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section('not for the real Mesos')
     for item in left_out:
         terminalreporter.write_line('%s: %s' % (item.name, item.get_closest_marker('local_only').args[0]))
+
+
+@pytest.fixture(scope='session', params=targets.chosen())
+def target_name(request):
+    """The name of the target that a test runs on."""
+    return request.param
 
 
 @pytest.fixture(scope='session')

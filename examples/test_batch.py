@@ -1,4 +1,4 @@
-"""How to test a framework on an embedded cluster: ``pytest test_batch.py``; conftest.py beside it brings the fixture."""
+"""How to test a framework on an embedded cluster: `pytest test_batch.py`. Its conftest.py asks for the fixtures."""
 from __future__ import absolute_import, division, print_function
 
 import os

@@ -234,10 +234,14 @@ class LocalCluster(object):
         self._check_up()
         self._loop.carry_out(lambda: self._kill_master(number))
 
-    def start_master(self, number=None):
-        """Start a master that was killed, on its old port (None: the first that is down); leads if nobody does."""
+    def start_master(self, number=None, forget=False):
+        """Start a master that was killed, on its old port (None: the first that is down); leads if nobody does.
+
+        With `forget` it leads without what the last leader wrote into the registry, as Mesos does whose registry is in
+        memory: no agent is known before it has registered again. Raises UsageError if another master leads.
+        """
         self._check_up()
-        self._loop.carry_out(lambda: self._start_master(number))
+        self._loop.carry_out(lambda: self._start_master(number, forget))
 
     def kill_agent(self, number=0):
         """Kill an agent as kill -9 does. Its executors stay."""
@@ -246,11 +250,27 @@ class LocalCluster(object):
             raise UsageError('agent %d is down already' % number)
         self._loop.carry_out(node.halt)
 
-    def start_agent(self, number=0):
-        """Start an agent that was killed, on its old port; it recovers the executors of checkpointing frameworks."""
+    def stop_agent(self, number=0):
+        """Stop an agent as SIGUSR1 does: it says farewell to the master, kills its executors, and ends.
+
+        Returns when it has; an executor may take ``executor_shutdown_grace_period`` seconds for its end.
+        """
+        node = self._agent(number)
+        if not node.is_up:
+            raise UsageError('agent %d is down already' % number)
+        self._loop.carry_out(node.leave).wait()
+
+    def start_agent(self, number=0, wiped=False):
+        """Start an agent that is down, on its old port; it recovers the executors of checkpointing frameworks.
+
+        With `wiped` it has lost all that it remembered: it registers as a new agent, the executors of the old one are
+        killed, persistent volumes are gone. Sandboxes stay, to be looked at.
+        """
         node = self._agent(number)
         if node.is_up:
             raise UsageError('agent %d is up already' % number)
+        if wiped:
+            node.wipe()
         self._loop.carry_out(node.start)
 
     def partition(self, number=0):
@@ -396,13 +416,18 @@ class LocalCluster(object):
             self._registry = registry
             self._elect()
 
-    def _start_master(self, number):
+    def _start_master(self, number, forget):
         down = [node for node in self._masters if not node.is_up]
         node = self._master(number) if number is not None else down and down[0]
         if not node or node.is_up:
             raise UsageError('no master is down' if not down else 'master %s is up already' % node.address)
+        leader = self._machinery.network.leader
+        if forget and leader is not None:
+            raise UsageError('master %s leads, and has the registry' % leader.address)
         node.start()
-        if self._machinery.network.leader is None:
+        if forget:
+            self._registry = None
+        if leader is None:
             self._elect()
 
     def _expire(self, framework_id):

@@ -2,6 +2,9 @@
 from __future__ import absolute_import, division, print_function
 
 import logging
+import os
+import shutil
+import threading
 from collections import OrderedDict
 
 from .._compat import NetworkError, socket_errors
@@ -9,12 +12,16 @@ from .files import Files
 from .model import effects
 from .model.agent import AgentModel
 from .model.master import MasterModel
+from .model.volumes import VOLUMES
 from .server import AgentServer, MasterServer
 
 __all__ = ['AgentNode', 'MasterNode']
 
 #: How many sandboxes of containers that have ended an agent still serves; their folders stay.
 SERVED_SANDBOXES = 1000
+
+#: Seconds between two looks whether an agent that was told to stop is done.
+LEAVE_INTERVAL = 0.01
 
 logger = logging.getLogger(__name__)
 
@@ -172,6 +179,7 @@ class AgentNode(_Node):
     def __init__(self, cluster, options):
         super(AgentNode, self).__init__(cluster, options)
         self._snapshot = None
+        self._is_down = threading.Event()
         self._running = set()       # containers that were launched and have not ended
         self._missed = OrderedDict()        # container -> what the agent was not there to hear: (function, argument)s
         self._sandboxes = OrderedDict()     # container -> folder that is served, the oldest first
@@ -199,9 +207,10 @@ class AgentNode(_Node):
         return 'self'
 
     def start(self):
-        """Come up, with what the last one had checkpointed."""
+        """Come up, with what the last one had checkpointed, if it was not wiped."""
         if self.options.simulated_seconds is None:
             self._listen(AgentServer, prefix=self.options.name)
+        self._is_down.clear()
         self.model, self._snapshot = AgentModel(self.cluster.world, self.options, self._snapshot), None
         self.model.start()
         missed, self._missed = self._missed, OrderedDict()
@@ -219,6 +228,29 @@ class AgentNode(_Node):
         self._snapshot = self.model.snapshot()
         self._halt()
         self.cluster.network.leave(self.pid)
+        self._is_down.set()
+
+    def leave(self):
+        """Say farewell, kill all executors and go down, as by SIGUSR1; the :class:`threading.Event` of its end."""
+        model = self.model
+        model.unregister()
+        self.settle()
+
+        def look():
+            if self.model is model:
+                if model.frameworks:
+                    self.cluster.loop.call_later(LEAVE_INTERVAL, look)
+                else:
+                    self.halt()
+
+        # Not now: the line to the master would break before the farewell is there.
+        self.cluster.loop.call_later(LEAVE_INTERVAL, look)
+        return self._is_down
+
+    def wipe(self):
+        """Forget, while it is down, what was checkpointed, and remove the volumes. For any thread."""
+        self._snapshot = None
+        shutil.rmtree(os.path.join(self.options.work_dir, VOLUMES), ignore_errors=True)
 
     def tell_leader(self, address):
         """A master leads (``host:port``), or none does (None)."""

@@ -200,6 +200,7 @@ class LocalTarget(Target):
         super(LocalTarget, self).__init__(**options)
         self.masters = masters
         self.ssl_context = ssl_context
+        self._wiped = set()         # the agents that begin anew when they are started
         self.agent_options = {name: self.settings[name] for name in AGENT_FLAGS if name in self.settings}
         if executor_heartbeat_interval is not None:
             self.agent_options['executor_heartbeat_interval'] = executor_heartbeat_interval
@@ -236,32 +237,20 @@ class LocalTarget(Target):
         self.cluster.kill_master()
 
     def start_master(self):
-        if not self.is_durable:
-            self.cluster._registry = None       # as the real one forgets with its registry in memory
-        self.cluster.start_master()
+        self.cluster.start_master(forget=not self.is_durable)
 
     def kill_agent(self, n):
         self.cluster.kill_agent(n)
 
     def wipe_agent(self, n):
-        self.cluster._agents[n]._snapshot = None
-        shutil.rmtree(self.agents[n].work_dir)
+        self._wiped.add(n)
 
     def unregister_agent(self, n):
-        node = self.cluster._agents[n]
-
-        def leave():
-            node.model.unregister()
-            node.settle()
-
-        self.cluster._loop.carry_out(leave)
-        raw.wait_until(lambda: self.agents[n].id not in [
-            agent['agent_info']['id']['value'] for agent in self.operator('GET_AGENTS').get('agents', [])],
-            'the agent to be removed')
-        self.cluster.kill_agent(n)
+        self.cluster.stop_agent(n)
 
     def start_agent(self, n, is_awaited=True):
-        self.cluster.start_agent(n)
+        self.cluster.start_agent(n, wiped=n in self._wiped)
+        self._wiped.discard(n)
         if is_awaited:
             pid = self.cluster.agents[n].pid
             raw.wait_until(lambda: any(agent['pid'] == pid and agent.get('active') for agent in

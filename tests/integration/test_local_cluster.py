@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 
 import pytest
 from six.moves.urllib.request import urlopen
@@ -362,6 +363,80 @@ def test_an_agent_that_is_killed_loses_the_task_of_a_framework_that_does_not_che
             assert (status['source'], status['reason']) == ('SOURCE_MASTER', 'REASON_AGENT_DISCONNECTED')
             sandbox, = cluster.agents[0].sandboxes()
             cluster.start_agent(0)
+
+
+def test_an_agent_that_is_stopped_says_farewell_kills_its_executors_and_comes_back():
+    framework = dict(FRAMEWORK, checkpoint=True)
+    with LocalCluster(resources=SMALL) as cluster:
+        with scheduling(cluster.master, Launcher('echo $$ > pid; exec sleep 1000'), framework) as (_driver, recorder):
+            recorder.wait_state('TASK_RUNNING')
+            sandbox, = cluster.agents[0].sandboxes()
+            wait_until(lambda: os.path.exists(os.path.join(sandbox, 'pid')) and read_pid(sandbox), message='the pid')
+            cluster.stop_agent(0)
+            assert not cluster.agents[0].is_up
+            assert has_ended(read_pid(sandbox))
+            assert recorder.wait_state('TASK_LOST')['reason'] == 'REASON_AGENT_REMOVED'
+            with pytest.raises(UsageError) as caught:
+                cluster.stop_agent(0)
+            assert str(caught.value) == 'agent 0 is down already'
+            cluster.start_agent(0)
+            wait_until(lambda: get(cluster.master, '/state')['activated_slaves'] == 1, message='the agent to be back')
+
+
+def read_pid(sandbox):
+    with open(os.path.join(sandbox, 'pid')) as stream:
+        return int(stream.read() or 0)
+
+
+def test_an_agent_is_stopped_before_its_executors_have_ended_if_the_cluster_is_closed():
+    options = {'executor_shutdown_grace_period': 60.0}
+    with LocalCluster(resources=SMALL, agent_options=options) as cluster:
+        command = "trap '' TERM; touch ready; while :; do sleep 0.1; done"
+        with scheduling(cluster.master, Launcher(command)) as (_driver, recorder):
+            recorder.wait_state('TASK_RUNNING')
+            sandbox, = cluster.agents[0].sandboxes()
+            wait_until(lambda: os.path.exists(os.path.join(sandbox, 'ready')), message='the task to ignore signals')
+            stopper = threading.Thread(target=cluster.stop_agent)
+            stopper.start()
+            recorder.wait_state('TASK_LOST')
+            cluster.close()
+            stopper.join(30)
+            assert not stopper.is_alive()
+
+
+def test_an_agent_that_is_wiped_comes_as_a_new_one_and_keeps_its_sandboxes_only():
+    framework = dict(FRAMEWORK, checkpoint=True)
+    with LocalCluster(resources=SMALL) as cluster:
+        with scheduling(cluster.master, Launcher('sleep 1000'), framework) as (_driver, recorder):
+            recorder.wait_state('TASK_RUNNING')
+            agent = cluster.agents[0]
+            before, sandboxes = agent.id, agent.sandboxes()
+            volume = os.path.join(agent.work_dir, 'volumes', 'roles', 'web', 'data')
+            os.makedirs(volume)
+            cluster.kill_agent(0)
+            cluster.start_agent(0, wiped=True)
+            assert recorder.wait_state('TASK_LOST')['reason'] == 'REASON_AGENT_REMOVED'
+            wait_until(lambda: agent.id is not None, message='the agent to be registered')
+            assert agent.id != before
+            assert agent.sandboxes() == sandboxes and not os.path.exists(volume)
+
+
+@pytest.mark.parametrize('forget, recovered', [(False, 1), (True, 0)])
+def test_a_master_knows_the_agents_of_the_last_one_unless_it_forgets(forget, recovered):
+    with LocalCluster(resources=SMALL) as cluster:
+        cluster.kill_agent(0)
+        cluster.kill_master()
+        cluster.start_master(forget=forget)
+        assert len(get(cluster.master, '/state')['recovered_slaves']) == recovered
+
+
+def test_a_master_that_follows_another_one_cannot_forget_what_that_one_has():
+    with LocalCluster(agents=0, masters=2) as cluster:
+        cluster.kill_master()
+        with pytest.raises(UsageError) as caught:
+            cluster.start_master(forget=True)
+        assert str(caught.value) == 'master %s leads, and has the registry' % cluster.master
+        cluster.start_master()
 
 
 def test_a_partition_makes_an_agent_unreachable_and_healing_brings_its_task_back():

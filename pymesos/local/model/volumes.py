@@ -1,7 +1,10 @@
 """Persistent volumes on an agent's disk: where they are, and which of them a container is given (PROTOCOL 2.6, 5.1)."""
 from __future__ import absolute_import, division, print_function
 
-__all__ = ['Volumes']
+__all__ = ['VOLUMES', 'Volumes']
+
+#: The folder, in that of the agent, in which all volumes are.
+VOLUMES = 'volumes'
 
 
 class Volumes(object):
@@ -46,7 +49,7 @@ class Volumes(object):
     def _folder(self, resource):
         name = _name(resource)
         count = self._destroyed.get(name, 0)
-        return '%s/volumes/roles%s/%s' % (self._work_dir, '.%d' % count if count else '', name)
+        return '%s/%s/roles%s/%s' % (self._work_dir, VOLUMES, '.%d' % count if count else '', name)
 
 
 def _name(resource):

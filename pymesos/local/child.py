@@ -86,7 +86,7 @@ def _prepare(spec, name, streams):
     if spec.get('make', True):
         user = _make_sandbox(spec, directory)
         for volume in spec.get('volumes') or ():
-            _link_volume(volume, directory, user)
+            _link_volume(volume, user)
     else:
         user = _find_user(spec.get('user'))
         os.chdir(directory)
@@ -169,7 +169,7 @@ def _point_latest(directory):
     os.rename(link, os.path.join(folder, b'latest'))
 
 
-def _link_volume(volume, directory, user):
+def _link_volume(volume, user):
     """Make the folder of a persistent volume, if it is new, and a link to it in the sandbox."""
     from .sandbox import Escape, split_name
     source = to_bytes(volume['source'])

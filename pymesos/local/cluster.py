@@ -39,8 +39,7 @@ logger = logging.getLogger(__name__)
 class LocalAgent(object):
     """One agent of a :class:`LocalCluster`: `number` (from 0), and what it has."""
 
-    def __init__(self, cluster, node, number):
-        self._cluster = cluster
+    def __init__(self, node, number):
         self._node = node
         self.number = number
 
@@ -377,7 +376,7 @@ class LocalCluster(object):
         for number in range(self._settings[0]):
             node = AgentNode(self._machinery, self._options_of(number))
             self._agents.append(node)
-            self.agents.append(LocalAgent(self, node, number))
+            self.agents.append(LocalAgent(node, number))
             node.start()
         done = threading.Event()
         self._wait_for_agents(done)

@@ -255,7 +255,7 @@ def _enum(names, is_required):
     return factory
 
 
-def _several(name, convert):
+def _several(convert):
     def add(items, value, missing):
         for item in value:
             if isinstance(item, list):
@@ -354,7 +354,7 @@ def _converter(field):
     else:
         convert = _reader(field.type, name)
     if field.label == '[':
-        return _several(name, convert)
+        return _several(convert)
     return _by_name(field.name, convert, unset) if field.label == '{' else convert
 
 

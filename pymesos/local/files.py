@@ -118,14 +118,6 @@ class Files(object):
         finally:
             os.close(number)
 
-    def real_path(self, path):
-        """The path (text) of the file behind a virtual path, links followed. Raises as :meth:`list`."""
-        number, _root, _shown = self._open(_to_bytes(path).rstrip(b'/'))
-        try:
-            return _to_text(_place(number))
-        finally:
-            os.close(number)
-
     # ---- to find and to open
 
     def _find(self, path):

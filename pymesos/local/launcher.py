@@ -113,7 +113,6 @@ class Launcher(object):
         self._by_name = {}
         self._by_serial = {}
         self._probes = {}
-        self._is_stopped = False
 
     # ---- life
 
@@ -138,7 +137,6 @@ class Launcher(object):
 
     def stop(self):
         """Have the keeper kill everything and end; nobody is told anything any more. Twice is fine."""
-        self._is_stopped = True
         self._hang_up()
         self._by_name, self._by_serial, self._probes, self._inbox = {}, {}, {}, []
 

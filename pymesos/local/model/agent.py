@@ -1,6 +1,7 @@
 """The embedded agent as a pure state machine: its master and its executors tell it things, effects come out.
 
-See :mod:`.effects` for what it orders, LOCAL messages are dicts with `type`. PROTOCOL 2.5, 2.7, 3, 8.
+See :mod:`.effects` for what it orders; what it and the master tell each other are dicts with `type`. PROTOCOL 2.5, 2.7,
+3, 8.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -34,7 +35,7 @@ class AgentModel(object):
     """An agent. `options` is a :class:`~pymesos.local.options.AgentOptions`; its `port` is known by now.
 
     `snapshot` is what :meth:`snapshot` of the one before gave, None for a new agent. What is to be done is in
-    `effects`, to be taken out by the host; each method leaves what it wants there. Stimuli: :meth:`start`,
+    `effects`, to be taken out by the node; each method leaves what it wants there. Stimuli: :meth:`start`,
     ``on_*``, and the calls :meth:`executor_call`, :meth:`operator_call`, :meth:`legacy`, ``attach_*``.
     """
 
@@ -400,7 +401,7 @@ class AgentModel(object):
         return {'MESOS_EXECUTOR_AUTHENTICATION_TOKEN': self.options.make_executor_token(
             executor.framework.id, executor.id, executor.container.token)}
 
-    # ---- the host
+    # ---- the node
 
     def on_timer(self, key):
         """A :class:`~.effects.Timer` is due."""

@@ -8,15 +8,13 @@ from .status_updates import Resender, Stream
 __all__ = ['AgentOperations']
 
 
-class AgentOperations(object):
+class AgentOperations(Resender):
     """The operations that `agent` (:class:`~.agent.AgentModel`) was given and whose end is not acknowledged."""
 
     def __init__(self, agent):
-        self._agent = agent
+        super(AgentOperations, self).__init__(agent, 'operations')
         #: operation uuid -> Operation as GET_OPERATIONS shows it.
         self.shown = OrderedDict()
-        self._streams = OrderedDict()       # operation uuid -> Stream
-        self._resender = Resender(agent, 'operations', self._send)
 
     def apply(self, message):
         """APPLY has come: all that it asks for is done at once."""
@@ -41,7 +39,7 @@ class AgentOperations(object):
         self.shown[uuid] = shown
         stream = self._streams[uuid] = Stream(uuid, message.get('framework_id'), True)
         stream.pending.append(status)
-        self._resender.send(stream)
+        self._begin(stream)
 
     def acknowledge(self, uuid):
         """ACK_OPERATION has come."""
@@ -49,17 +47,6 @@ class AgentOperations(object):
         if stream is not None:
             stream.pending.clear()
             del self.shown[uuid]
-
-    def pause(self):
-        """The master is lost."""
-        self._resender.pause()
-
-    def resume(self):
-        """There is a master."""
-        self._resender.resume(list(self._streams.values()))
-
-    def on_timer(self):
-        self._resender.on_timer()
 
     def snapshot(self):
         """What a disk would hold."""

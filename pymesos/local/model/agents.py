@@ -9,6 +9,7 @@ from collections import OrderedDict
 from ...resources import Resources
 from . import frameworks, offers, operations, updates
 from .effects import Cancel, Tell, Timer
+from .shapes import with_id
 from .state import KEPT_AGENTS, Agent, Task
 from .texts import duration
 
@@ -17,6 +18,9 @@ __all__ = ['check_drained', 'deactivate', 'drain', 'mark_gone', 'on_disconnected
            'reactivate', 'shut_down', 'welcome_back']
 
 _REMOVED = 'REASON_AGENT_REMOVED'
+
+#: The fields of AgentInfo that Mesos shows before its id.
+_BEFORE_ID = ('hostname', 'port', 'resources', 'attributes')
 
 
 # ---- registering
@@ -34,7 +38,7 @@ def on_register(master, told):
     if _is_down(master, pid, told['agent_info']):
         return
     agent_id = '%s-S%d' % (master.id, master.count('agent'))
-    agent = Agent(_with_id(told['agent_info'], agent_id), pid, told['version'], told['capabilities'],
+    agent = Agent(with_id(told['agent_info'], agent_id, _BEFORE_ID), pid, told['version'], told['capabilities'],
                   master.world.time())
     if told.get('total') is not None:
         agent.set_total(Resources(told['total']))
@@ -42,17 +46,6 @@ def on_register(master, told):
     # An agent takes no ping before it has its id.
     _tell(master, agent, 'REGISTERED')
     _add(master, agent)
-
-
-def _with_id(info, agent_id):
-    """A copy of an AgentInfo with its id, where Mesos shows that."""
-    made = {}
-    for name in ('hostname', 'port', 'resources', 'attributes'):
-        if name in info:
-            made[name] = info[name]
-    made['id'] = {'value': agent_id}
-    made.update((name, info[name]) for name in info if name not in made)
-    return made
 
 
 def _is_down(master, pid, info):

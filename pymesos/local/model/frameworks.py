@@ -6,9 +6,13 @@ from __future__ import absolute_import, division, print_function
 
 from . import metrics, offers, operations, updates, validation
 from .effects import Cancel, CloseStream, Reply, Send, Tell, Timer, refuse
+from .shapes import with_id
 from .state import Framework
 
 __all__ = ['beat', 'on_failover_timeout', 'on_stream_closed', 'recover', 'remove', 'subscribe', 'update']
+
+#: The fields of FrameworkInfo that Mesos shows before its id.
+_BEFORE_ID = ('user', 'name')
 
 
 # ---- subscribing
@@ -29,7 +33,7 @@ def subscribe(master, body, principal):
     framework_id = (info.get('id') or {}).get('value')
     if not framework_id:
         framework_id = '%s-%04d' % (master.id, master.count('framework'))
-        _add(master, _with_id(info, framework_id), suppressed, constraints, stream)
+        _add(master, with_id(info, framework_id, _BEFORE_ID), suppressed, constraints, stream)
         return reply
     framework = master.frameworks.get(framework_id)
     if framework is None:
@@ -57,17 +61,6 @@ def _invalid(master, info, suppressed, constraints, is_removed=False):
 def _end(master, stream, error):
     master.effects.append(Send(stream, {'type': 'ERROR', 'error': {'message': error}}))
     master.effects.append(CloseStream(stream))
-
-
-def _with_id(message, value):
-    """A copy of a FrameworkInfo with its id, where Mesos shows that."""
-    made = {}
-    for name in ('user', 'name'):
-        if name in message:
-            made[name] = message[name]
-    made['id'] = {'value': value}
-    made.update((name, message[name]) for name in message if name not in made)
-    return made
 
 
 def _open(master, framework, stream):
@@ -117,7 +110,7 @@ def _fail_over(master, framework, info, suppressed, constraints, stream):
     """
     # Mesos ignores a changed user and checkpoint, and takes over the rest.
     kept = dict((name, framework.info[name]) for name in ('user', 'checkpoint') if name in framework.info)
-    _change(master, framework, dict(_with_id(info, framework.id), **kept), suppressed, constraints)
+    _change(master, framework, dict(with_id(info, framework.id, _BEFORE_ID), **kept), suppressed, constraints)
     if framework.stream is not None:
         _end(master, framework.stream, 'Framework failed over')
         _forget_stream(master, framework)
@@ -182,7 +175,7 @@ def update(master, framework, body):
         if error is not None:
             return refuse(400, '%s not valid: %s' % (what, error))
     is_news = not _is_same(framework.info, info)
-    _change(master, framework, _with_id(info, framework.id), suppressed, constraints)
+    _change(master, framework, with_id(info, framework.id, _BEFORE_ID), suppressed, constraints)
     if is_news:
         _tell_agents(master, framework)
         master.publisher.framework_updated(framework)

@@ -4,12 +4,14 @@ PROTOCOL 2.1, 5.2, 8.2. Functions on a :class:`~.master.MasterModel`.
 """
 from __future__ import absolute_import, division, print_function
 
+from collections import OrderedDict
+
 from .amounts import in_offer_order, to_offer_format
 from .effects import Cancel, Timer
 from .state import Offer
 
 __all__ = ['agent_url', 'allocate', 'decline', 'discard_all', 'on_timeout', 'remove', 'remove_inverse', 'rescind',
-           'rescind_all', 'revive', 'suppress']
+           'rescind_all', 'revive', 'shown', 'suppress']
 
 
 # ---- making them
@@ -18,9 +20,9 @@ def allocate(master, agent_ids=None):
     """Let the allocator share out what is free, and offer it: one OFFERS event for each framework."""
     for framework_id, bundles in master.allocator.allocate(agent_ids):
         framework = master.frameworks[framework_id]
-        shown = [_make(master, framework, master.agents[agent_id], role, resources)
-                 for agent_id, role, resources in bundles]
-        master.send(framework, 'OFFERS', {'offers': shown})
+        made = [_make(master, framework, master.agents[agent_id], role, resources)
+                for agent_id, role, resources in bundles]
+        master.send(framework, 'OFFERS', {'offers': made})
     master.maintenance.offer_inverse()
 
 
@@ -29,27 +31,29 @@ def _make(master, framework, agent, role, resources):
     master.offers[offer.id] = framework.offers[offer.id] = agent.offers[offer.id] = offer
     if master.options.offer_timeout is not None:
         master.effects.append(Timer(('offer', offer.id), master.options.offer_timeout))
-    return _shown(master, framework, agent, offer)
+    return shown(master, offer, to_offer_format(offer.resources, framework), framework.has('MULTI_ROLE'))
 
 
-def _shown(master, framework, agent, offer):
-    """The Offer as `framework` sees it, its fields in Mesos' order."""
-    shown = {'id': {'value': offer.id}, 'framework_id': {'value': framework.id}, 'agent_id': {'value': agent.id},
-             'hostname': agent.hostname, 'url': agent_url(agent)}
+def shown(master, offer, resources, has_role):
+    """The Offer message with `resources` in the form of who sees it, its fields in Mesos' order."""
+    agent = master.agents[offer.agent_id]
+    found = OrderedDict([('id', {'value': offer.id}), ('framework_id', {'value': offer.framework_id}),
+                         ('agent_id', {'value': offer.agent_id}), ('hostname', agent.hostname),
+                         ('url', agent_url(agent))])
     if agent.info.get('domain'):
-        shown['domain'] = agent.info['domain']
-    shown['resources'] = to_offer_format(offer.resources, framework)
+        found['domain'] = agent.info['domain']
+    found['resources'] = resources
     if agent.info.get('attributes'):
-        shown['attributes'] = agent.info['attributes']
-    executors = agent.executors.get(framework.id)
+        found['attributes'] = agent.info['attributes']
+    executors = agent.executors.get(offer.framework_id)
     if executors:
-        shown['executor_ids'] = [{'value': executor_id} for executor_id in executors]
+        found['executor_ids'] = [{'value': executor_id} for executor_id in executors]
     unavailability = master.maintenance.unavailability(agent)
     if unavailability is not None:
-        shown['unavailability'] = unavailability
-    if framework.has('MULTI_ROLE'):
-        shown['allocation_info'] = {'role': offer.role}
-    return shown
+        found['unavailability'] = unavailability
+    if has_role:
+        found['allocation_info'] = {'role': offer.role}
+    return found
 
 
 def agent_url(agent):

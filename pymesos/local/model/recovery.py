@@ -1,4 +1,4 @@
-"""What of an agent survives its death: what a disk would hold, and how an agent takes it up (PROTOCOL 3.4, 9.)."""
+"""What of an agent survives its death: what a disk would hold, and how an agent takes it up (PROTOCOL 3.4, 9)."""
 from __future__ import absolute_import, division, print_function
 
 from .agent_state import REGISTERING, RUNNING, TERMINATED, TERMINATING, AgentFramework, AgentTask, Executor

@@ -360,14 +360,14 @@ class _Parser(object):
             if not self._next():
                 raise _Bad('missing ]: ' + regex[begin:])
             is_first = False
-            ranges.extend(self._member(begin))
+            ranges.extend(self._member())
         self._at += 1
         ranges = _merged(ranges)
         if 'i' in self._flags:
             ranges = _folded(ranges)
         return _negated(ranges) if is_negated else ranges
 
-    def _member(self, begin):
+    def _member(self):
         """The ranges of what is next in the brackets."""
         posix = _POSIX.match(self._regex, self._at)
         if posix is not None:

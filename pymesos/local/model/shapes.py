@@ -6,7 +6,7 @@ from collections import OrderedDict
 from ...resources import Resources
 
 __all__ = ['allocation_role', 'attributes', 'both_formats', 'legacy_status', 'legacy_task',
-           'summary', 'task_message', 'task_user', 'without_secrets']
+           'summary', 'task_message', 'task_user', 'with_id', 'without_secrets']
 
 #: Scalars that are shown even where there is none.
 SHOWN = ('disk', 'mem', 'gpus', 'cpus')
@@ -106,6 +106,14 @@ def task_message(task):
     if task_user(info):
         message['user'] = task_user(info)
     return message
+
+
+def with_id(info, value, before):
+    """A copy of a FrameworkInfo or AgentInfo with its id, where Mesos shows that: behind the fields `before`."""
+    made = dict((name, info[name]) for name in before if name in info)
+    made['id'] = {'value': value}
+    made.update((name, info[name]) for name in info if name not in made)
+    return made
 
 
 def legacy_task(task):

@@ -36,40 +36,44 @@ class Stream(object):
 
 
 class Resender(object):
-    """Sends the heads of streams again and again, with one timer for all of them.
+    """Sends the heads of streams again and again, with one timer for all of them, whose key `name` is.
 
-    `send(stream, is_retry)` sends a head; `name` is the timer's key. While paused nothing is sent.
+    A subclass says how a head is sent, in `_send`, and keeps `_streams`. While paused nothing is sent.
     """
 
-    def __init__(self, agent, name, send):
+    def __init__(self, agent, name):
         self._agent = agent
-        self._send = send
+        self._streams = OrderedDict()       # key -> Stream
         self._timer = (name,)
         self._heap = []                     # (due, number, stream), stale ones included
         self._numbers = itertools.count()
         self._armed = None                  # when the timer is due
-        self.is_paused = True
+        self._is_paused = True
 
-    def send(self, stream):
+    def _send(self, stream, is_retry):
+        raise NotImplementedError
+
+    def _begin(self, stream):
         """Send the head of a stream for the first time, unless paused."""
-        if not self.is_paused:
+        if not self._is_paused:
             stream.delay = self._agent.options.status_update_retry_min
             self._forward(stream)
 
     def pause(self):
-        """The master is lost."""
-        self.is_paused = True
+        """The master is lost: nothing is sent until :meth:`resume`."""
+        self._is_paused = True
         self._heap, self._armed = [], None
         self._agent.effects.append(Cancel(self._timer))
 
-    def resume(self, streams):
+    def resume(self):
         """There is a master: all heads are sent at once."""
-        self.is_paused = False
-        for stream in streams:
+        self._is_paused = False
+        for stream in self._streams.values():
             if stream.pending:
-                self.send(stream)
+                self._begin(stream)
 
     def on_timer(self):
+        """Send the heads that are due again."""
         now, self._armed = self._agent.world.monotonic(), None
         while self._heap and self._heap[0][0] <= now:
             due, _, stream = heapq.heappop(self._heap)
@@ -94,14 +98,12 @@ class Resender(object):
             self._agent.effects.append(Timer(self._timer, max(0.0, self._armed - self._agent.world.monotonic())))
 
 
-class StatusUpdates(object):
+class StatusUpdates(Resender):
     """The streams of all tasks. `agent.forward(framework_id, status, is_retry)` sends one to the master."""
 
     def __init__(self, agent):
-        self._agent = agent
-        self._streams = OrderedDict()       # (framework id, task id) -> Stream
-        self._counts = {}                   # framework id -> how many of them
-        self._resender = Resender(agent, 'updates', self._send)
+        super(StatusUpdates, self).__init__(agent, 'updates')
+        self._counts = {}                   # framework id -> how many streams
 
     def __len__(self):
         return sum(len(stream.pending) for stream in self._streams.values())
@@ -118,7 +120,7 @@ class StatusUpdates(object):
         stream.received.add(uuid)
         stream.pending.append(status)
         if len(stream.pending) == 1:
-            self._resender.send(stream)
+            self._begin(stream)
 
     def acknowledge(self, framework_id, task_id, uuid):
         """The scheduler has acknowledged an update; whether that was the last of the task.
@@ -135,7 +137,7 @@ class StatusUpdates(object):
             self._remove(key)
             return True
         if stream.pending:
-            self._resender.send(stream)
+            self._begin(stream)
         return False
 
     def forget(self, framework_id):
@@ -146,17 +148,6 @@ class StatusUpdates(object):
     def has(self, framework_id):
         """Whether anything of a framework is not acknowledged, or may be followed by more."""
         return framework_id in self._counts
-
-    def pause(self):
-        """The master is lost: nothing is sent until :meth:`resume`."""
-        self._resender.pause()
-
-    def resume(self):
-        """There is a master: send what was not acknowledged, all at once."""
-        self._resender.resume(list(self._streams.values()))
-
-    def on_timer(self):
-        self._resender.on_timer()
 
     def snapshot(self):
         """What a disk would hold: [{'framework_id', 'task_id', 'received', 'pending'}] of checkpointing frameworks."""

@@ -401,14 +401,10 @@ def _http_path(http, label):
 
 def check(info):
     """A CheckInfo."""
-    if 'type' not in info:
-        return "CheckInfo must specify 'type'"
+    error = _typed(info, 'CheckInfo', 'check')
+    if error is not None:
+        return error
     kind = info['type']
-    if kind == 'UNKNOWN':
-        return "'UNKNOWN' is not a valid check type"
-    if kind.lower() not in info:
-        return "Expecting '%s' to be set for %s check" % (kind.lower(), kind)
-    error = None
     if kind == 'COMMAND':
         error = _checked_command(info['command']['command'], 'Command check', "Check's")
     elif kind == 'HTTP':
@@ -418,11 +414,16 @@ def check(info):
 
 def check_status(info):
     """A CheckStatusInfo."""
+    return _typed(info, 'CheckStatusInfo', "check's status")
+
+
+def _typed(info, message, label):
+    """Whether a message has a type, and the field of it."""
     if 'type' not in info:
-        return "CheckStatusInfo must specify 'type'"
+        return "%s must specify 'type'" % message
     kind = info['type']
     if kind == 'UNKNOWN':
-        return "'UNKNOWN' is not a valid check's status type"
+        return "'UNKNOWN' is not a valid %s type" % label
     if kind.lower() not in info:
-        return "Expecting '%s' to be set for %s check's status" % (kind.lower(), kind)
+        return "Expecting '%s' to be set for %s %s" % (kind.lower(), kind, label)
     return None

@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 from collections import OrderedDict
 
 from ...resources import Resources
-from .offers import agent_url
+from .offers import shown
 from .shapes import both_formats, task_message, without_secrets
 
 __all__ = ['agent', 'agent_event', 'agents', 'executors', 'framework_event', 'frameworks', 'offer', 'operations',
@@ -155,20 +155,4 @@ def framework_event(framework):
 
 def offer(master, known):
     """The Offer message, in the refined format and with its allocation."""
-    agent_ = master.agents[known.agent_id]
-    found = OrderedDict([('id', {'value': known.id}), ('framework_id', {'value': known.framework_id}),
-                         ('agent_id', {'value': known.agent_id}), ('hostname', agent_.hostname),
-                         ('url', agent_url(agent_))])
-    if agent_.info.get('domain'):
-        found['domain'] = agent_.info['domain']
-    found['resources'] = known.resources.to_list()
-    if agent_.info.get('attributes'):
-        found['attributes'] = agent_.info['attributes']
-    infos = agent_.executors.get(known.framework_id)
-    if infos:
-        found['executor_ids'] = [{'value': executor_id} for executor_id in infos]
-    unavailability = master.maintenance.unavailability(agent_)
-    if unavailability is not None:
-        found['unavailability'] = unavailability
-    found['allocation_info'] = {'role': known.role}
-    return found
+    return shown(master, known, known.resources.to_list(), True)

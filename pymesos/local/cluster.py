@@ -12,7 +12,7 @@ import time
 
 import six
 
-from .._compat import monotonic
+from .._compat import monotonic, socket_errors
 from ..errors import UsageError
 from ..serving.loop import Loop
 from .access import Access
@@ -27,6 +27,9 @@ __all__ = ['LocalAgent', 'LocalCluster']
 
 #: Addresses from which nobody but this machine can be reached.
 LOOPBACK = ('127.0.0.1', '::1', 'localhost')
+
+#: Addresses to listen on that nobody can connect to from elsewhere, and what is said in their place.
+EVERYWHERE = {'0.0.0.0': '127.0.0.1', '::': '::1'}
 
 #: Seconds that start() waits for all agents to be registered: far above what it needs.
 START_TIMEOUT = 60.0
@@ -140,8 +143,8 @@ class LocalCluster(object):
         self._is_own_folder = not work_dir
         self._credentials = dict(credentials or {})
         self._ssl_context = ssl_context
-        self._host = host
-        self._hostname = hostname or (socket.getfqdn() if host in ('0.0.0.0', '::') else host)
+        self._host, self._ip = host, _resolve(host)
+        self._hostname = hostname or (socket.getfqdn() if host in EVERYWHERE else host)
         self._settings = (agents, resources, attributes, simulated)
         self._shared = self._server_settings()
         self._agent_options = dict(agent_options or {})
@@ -304,7 +307,7 @@ class LocalCluster(object):
 
     def _server_settings(self):
         given = bool(self._credentials)
-        return {'ip': self._host, 'hostname': self._hostname, 'authenticate_readonly': given,
+        return {'ip': self._ip, 'hostname': self._hostname, 'authenticate_readonly': given,
                 'authenticate_readwrite': given}
 
     def _start(self):
@@ -315,7 +318,8 @@ class LocalCluster(object):
             os.chmod(self.work_dir, 0o711)
         self._loop = Loop('pymesos-local', failed=_failed)
         self._loop.start()
-        self._machinery = _Machinery(self._host, Access(self._credentials, self._ssl_context), self._loop)
+        listened_on = self._host if self._host in EVERYWHERE else self._ip
+        self._machinery = _Machinery(listened_on, Access(self._credentials, self._ssl_context), self._loop)
         registered = self._loop.carry_out(self._start_all)
         if not registered.wait(START_TIMEOUT):
             raise UsageError('the agents of the embedded cluster did not register within %d s' % START_TIMEOUT)
@@ -465,6 +469,20 @@ def _check(agents, masters, host, port, roles, credentials):
 def _failed(_error):
     # On the loop's thread, which goes on: one thing that went wrong must not end the whole cluster.
     logger.exception('the embedded cluster failed at something')
+
+
+def _resolve(host):
+    """The IP address (text) of a host; UsageError if it has none."""
+    name = socket.gethostname() if host in EVERYWHERE else host
+    try:
+        found = [info[4][0] for info in socket.getaddrinfo(name, None, 0, socket.SOCK_STREAM)
+                 if info[0] in (socket.AF_INET, socket.AF_INET6)]
+    except socket_errors as error:
+        if host in EVERYWHERE:
+            return EVERYWHERE[host]
+        raise UsageError('cannot resolve the host %r that the cluster is to listen on: %s' % (host, error))
+    # IPv4 first: it is what most clients of a name try.
+    return sorted(found, key=lambda address: (':' in address) != (host == '::'))[0]
 
 
 def _for_agent(given, number, count):

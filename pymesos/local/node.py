@@ -57,7 +57,7 @@ class _Node(object):
     @property
     def address(self):
         """``host:port``, the last one if it is down."""
-        return '%s:%d' % (self.options.hostname, self.options.port)
+        return self.options.address
 
     def receive(self, message, pid):
         """A message has come; :meth:`settle` is called after the last of a batch."""
@@ -196,7 +196,7 @@ class AgentNode(_Node):
     @property
     def pid(self):
         """``slave(1)@127.0.0.1:5051``."""
-        return '%s@%s:%d' % (self.options.name, self.options.ip, self.options.port)
+        return '%s@%s' % (self.options.name, self.options.endpoint)
 
     @property
     def is_up(self):

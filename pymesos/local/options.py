@@ -1,6 +1,8 @@
 """Settings of the embedded master and agents. Times are seconds; the defaults are those of Mesos (PROTOCOL 9)."""
 from __future__ import absolute_import, division, print_function
 
+from ..utils import Address
+
 __all__ = ['AgentOptions', 'MasterOptions']
 
 DAY = 86400.0
@@ -19,7 +21,18 @@ class _Options(object):
     @classmethod
     def names(cls):
         """The names of all settings."""
-        return [name for name in dir(cls) if not name.startswith('_') and name != 'names']
+        return [name for name in dir(cls) if not name.startswith('_') and name != 'names'
+                and not isinstance(getattr(cls, name), property)]
+
+    @property
+    def address(self):
+        """``host:port`` as clients are told it."""
+        return Address('http', self.hostname, self.port).netloc
+
+    @property
+    def endpoint(self):
+        """``ip:port``."""
+        return Address('http', self.ip, self.port).netloc
 
 
 class MasterOptions(_Options):

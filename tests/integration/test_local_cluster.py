@@ -179,6 +179,32 @@ def test_settings_that_cannot_be_are_refused_at_once(settings, why):
     assert why in str(caught.value)
 
 
+@pytest.mark.parametrize('host, ip', [('127.0.0.1', '127.0.0.1'), ('localhost', '127.0.0.1'), ('::1', '[::1]')])
+def test_a_cluster_listens_on_ipv6_and_on_a_name_as_well(host, ip):
+    with LocalCluster(resources=SMALL, host=host) as cluster:
+        with scheduling(cluster.master, Launcher('echo $MESOS_AGENT_ENDPOINT $MESOS_SLAVE_PID')) as (driver, recorder):
+            recorder.wait_state('TASK_FINISHED')
+            assert driver.master == cluster.master == '%s:%s' % (
+                '[::1]' if host == '::1' else host, cluster.master.rpartition(':')[2])
+        sandbox, = cluster.agents[0].sandboxes()
+        port = cluster.agents[0].address.rpartition(':')[2]
+        with open(os.path.join(sandbox, 'stdout')) as stream:
+            assert stream.read() == '%s:%s slave(1)@%s:%s\n' % (ip, port, ip, port)
+        assert cluster.agents[0].pid == 'slave(1)@%s:%s' % (ip, port)
+
+
+def test_a_custom_executor_finds_its_agent_on_ipv6():
+    with LocalCluster(resources=SMALL, host='::1') as cluster:
+        output, errors = run_hello(cluster.master, 3).communicate()
+        assert b'3 of 3 tasks finished' in output, errors
+
+
+def test_a_host_that_does_not_resolve_is_refused():
+    with pytest.raises(UsageError) as caught:
+        LocalCluster(host='no.such.host.invalid', credentials={'user': 'secret'})
+    assert "cannot resolve the host 'no.such.host.invalid' that the cluster is to listen on" in str(caught.value)
+
+
 def test_resources_for_each_agent_must_be_as_many(tmpdir):
     with pytest.raises(UsageError) as caught:
         LocalCluster(agents=2, resources=['cpus:1']).start()
@@ -495,34 +521,28 @@ def test_a_master_that_is_not_there_is_an_error(number):
 # ---- who may reach it
 
 
-def test_with_credentials_everybody_must_show_who_he_is_and_executors_have_a_token():
-    here = os.path.dirname(os.path.abspath(__file__))
-    examples = os.path.join(os.path.dirname(os.path.dirname(here)), 'examples')
+def run_hello(master, tasks):
+    """examples/hello.py, with its own executor, as a program."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return run_program("""
+        import runpy, sys
+        sys.argv = ['hello.py', %r, '--tasks', %r]
+        sys.path.insert(0, %r)
+        runpy.run_path(sys.path[0] + '/hello.py', run_name='__main__')
+    """ % (master, str(tasks), os.path.join(root, 'examples')), Peer())
+
+
+def test_with_credentials_everybody_must_show_who_he_is_and_executors_have_a_token(monkeypatch):
     with LocalCluster(resources=SMALL, credentials={'user': 'secret'}) as cluster:
         with pytest.raises(EnvironmentError):
             urlopen('http://%s/state' % cluster.master)
         with scheduling(cluster.master, principal='user', secret='wrong') as (driver, recorder):
             wait_until(lambda: driver.failure is not None, message='the driver to be refused')
             assert '401' in str(driver.failure)
-        program = run_program('''
-            import runpy, sys
-            sys.argv = ['hello.py', MASTER, '--tasks', '3']
-            sys.path.insert(0, EXAMPLES)
-            runpy.run_path(EXAMPLES + '/hello.py', run_name='__main__')
-        '''.replace('EXAMPLES', repr(examples)).replace('MASTER', repr(cluster.master)),
-            Peer(), cwd=examples, bufsize=0)
-        assert b'401' in program.communicate()[1]
-        os.environ.update(DEFAULT_PRINCIPAL='user', DEFAULT_SECRET='secret')
-        try:
-            program = run_program('''
-                import runpy, sys
-                sys.argv = ['hello.py', MASTER, '--tasks', '3']
-                sys.path.insert(0, EXAMPLES)
-                runpy.run_path(EXAMPLES + '/hello.py', run_name='__main__')
-            '''.replace('EXAMPLES', repr(examples)).replace('MASTER', repr(cluster.master)), Peer())
-        finally:
-            del os.environ['DEFAULT_PRINCIPAL'], os.environ['DEFAULT_SECRET']
-        output, errors = program.communicate()
+        assert b'401' in run_hello(cluster.master, 3).communicate()[1]
+        monkeypatch.setenv('DEFAULT_PRINCIPAL', 'user')
+        monkeypatch.setenv('DEFAULT_SECRET', 'secret')
+        output, errors = run_hello(cluster.master, 3).communicate()
         assert b'3 of 3 tasks finished' in output, errors
 
 

@@ -104,7 +104,7 @@ class AgentModel(object):
     @property
     def pid(self):
         """``slave(1)@127.0.0.1:5051``."""
-        return '%s@%s:%d' % (self.options.name, self.options.ip, self.options.port)
+        return '%s@%s' % (self.options.name, self.options.endpoint)
 
     @property
     def info(self):

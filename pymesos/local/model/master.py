@@ -262,13 +262,13 @@ class MasterModel(object):
     @property
     def address(self):
         """``host:port``."""
-        return '%s:%d' % (self.options.hostname, self.options.port)
+        return self.options.address
 
     def master_info(self):
         """MasterInfo (PROTOCOL 5.3)."""
         options = self.options
         info = {'id': self.id, 'ip': _as_number(options.ip), 'port': options.port,
-                'pid': 'master@%s:%d' % (options.ip, options.port), 'hostname': options.hostname, 'version': VERSION,
+                'pid': 'master@%s' % options.endpoint, 'hostname': options.hostname, 'version': VERSION,
                 'address': {'hostname': options.hostname, 'ip': options.ip, 'port': options.port}}
         if options.domain:
             info['domain'] = options.domain
@@ -324,5 +324,10 @@ _ALL = object()
 
 
 def _as_number(ip):
-    """An IPv4 address as MasterInfo.ip has it: its bytes in network order, read in the order of this kind of host."""
+    """An IPv4 address as MasterInfo.ip has it: its bytes in network order, read in the order of this kind of host.
+
+    0 for an IPv6 address, which has no room there.
+    """
+    if ':' in ip:
+        return 0
     return sum(int(part) << 8 * index for index, part in enumerate(ip.split('.')))

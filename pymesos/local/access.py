@@ -10,7 +10,7 @@ from collections import namedtuple
 
 from .jwt import TokenError, make_token, read_token
 
-__all__ = ['ANYBODY', 'Access', 'Identity', 'is_foreign', 'may_call']
+__all__ = ['ANYBODY', 'Access', 'BASIC', 'BEARER', 'Identity', 'is_foreign', 'may_call']
 
 #: What the ways to authenticate oneself are called.
 BASIC, BEARER = 'Basic', 'Bearer'

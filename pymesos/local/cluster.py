@@ -105,11 +105,11 @@ class LocalCluster(object):
         with LocalCluster(agents=2, resources='cpus:4;mem:4096') as cluster:
             driver = MesosSchedulerDriver(scheduler, framework, cluster.master)
 
-    It speaks the same v1 HTTP APIs as Mesos 1.11 and behaves like it; what differs is told in docs/local_differences.rst.
-    All its work is done on one thread, executors are children of one small process of its own, which kills
-    them when this process ends, however it ends. Methods are for any thread but the cluster's own; a cluster can be
-    started once. In a process that was forked from this one :meth:`close` does nothing, and methods that steer the
-    cluster raise :class:`pymesos.errors.UsageError`; frameworks may use its address there.
+    It speaks the same v1 HTTP APIs as Mesos 1.11 and behaves like it; what differs is told in
+    docs/local_differences.rst. All its work is done on one thread, executors are children of one small process of its
+    own, which kills them when this process ends, however it ends. Methods are for any thread but the cluster's own; a
+    cluster can be started once. In a process that was forked from this one :meth:`close` does nothing, and methods that
+    steer the cluster raise :class:`pymesos.errors.UsageError`; frameworks may use its address there.
 
     - `agents`: how many
     - `resources`: of each agent: text such as ``'cpus:4;mem:4096'``, a list of Resource dicts, or a list with one of

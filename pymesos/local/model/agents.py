@@ -15,7 +15,7 @@ from .texts import duration
 
 __all__ = ['check_drained', 'deactivate', 'drain', 'mark_gone', 'on_disconnected', 'on_ping_due', 'on_pong',
            'on_recovery_timeout', 'on_register', 'on_reregister', 'on_reregister_timeout', 'on_unregister',
-           'reactivate', 'shut_down', 'welcome_back']
+           'reactivate', 'shut_down']
 
 _REMOVED = 'REASON_AGENT_REMOVED'
 

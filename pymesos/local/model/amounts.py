@@ -6,7 +6,7 @@ from collections import namedtuple
 from ...resources import Resources
 
 __all__ = ['Conversion', 'adopted', 'allocate', 'conversions', 'converted', 'in_offer_order', 'quantities', 'refined',
-           'to_offer_format', 'unallocate']
+           'stripped', 'to_offer_format', 'unallocate']
 
 
 # Allocation.

@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 from .effects import Probe
 from .executor_specs import command_environment
 
-__all__ = ['Checker', 'check_type', 'empty_check_status']
+__all__ = ['Checker', 'empty_check_status']
 
 #: What stands for a timeout of 0, which is none.
 NEVER = 10.0 ** 9

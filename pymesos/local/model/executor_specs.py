@@ -5,8 +5,8 @@ from ...utils import decode_data
 from .shapes import allocation_role
 from .texts import duration
 
-__all__ = ['LAUNCHER_DIR', 'command_executor', 'executor_environment', 'executor_sandbox', 'launch_spec',
-           'nested_environment', 'nested_sandbox', 'seconds_of', 'shutdown_grace']
+__all__ = ['LAUNCHER_DIR', 'command_environment', 'command_executor', 'executor_environment', 'executor_sandbox',
+           'launch_spec', 'nested_environment', 'nested_sandbox', 'seconds_of', 'shutdown_grace']
 
 #: Where Mesos has its own executors. Here they are part of the agent, and this is only shown.
 LAUNCHER_DIR = '/usr/libexec/mesos'

@@ -6,7 +6,7 @@ from collections import OrderedDict, namedtuple
 from ...resources import Resources
 from .amounts import unallocate
 
-__all__ = ['Pool', 'REFINED', 'REVOCABLE', 'SHARED', 'by_role', 'scalars', 'thousandths']
+__all__ = ['Bundle', 'Pool', 'REFINED', 'REVOCABLE', 'SHARED', 'by_role', 'scalars', 'thousandths']
 
 #: Kinds of resources that only some frameworks can be offered (PROTOCOL 2.5); bits of a mask.
 REVOCABLE, SHARED, REFINED = 1, 2, 4

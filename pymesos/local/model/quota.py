@@ -8,7 +8,7 @@ from ...resources import Resources
 from .pool import Bundle, scalars, thousandths
 from .sorter import added
 
-__all__ = ['Quotas']
+__all__ = ['Quotas', 'lineage']
 
 
 def lineage(role):

@@ -12,7 +12,7 @@ from .quota import lineage
 from .sorter import added
 from .validation_common import resource_forms, role as role_error
 
-__all__ = ['DEFAULT_WEIGHT', 'Roles']
+__all__ = ['Roles']
 
 DEFAULT_WEIGHT = 1.0
 

@@ -5,8 +5,8 @@ from collections import OrderedDict
 
 from ...resources import Resources
 
-__all__ = ['allocation_role', 'attributes', 'both_formats', 'legacy_status', 'legacy_task',
-           'summary', 'task_message', 'task_user', 'with_id', 'without_secrets']
+__all__ = ['allocation_role', 'attributes', 'both_formats', 'legacy_task', 'summary', 'task_message', 'with_id',
+           'without_secrets']
 
 #: Scalars that are shown even where there is none.
 SHOWN = ('disk', 'mem', 'gpus', 'cpus')

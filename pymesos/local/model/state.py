@@ -9,7 +9,7 @@ from collections import OrderedDict, defaultdict, deque
 
 from ...resources import Resources
 
-__all__ = ['Agent', 'Framework', 'InverseOffer', 'Offer', 'Operation', 'TERMINAL', 'Task']
+__all__ = ['Agent', 'Framework', 'InverseOffer', 'KEPT_AGENTS', 'Offer', 'Operation', 'TERMINAL', 'Task']
 
 #: The task states that are the last of a task (PROTOCOL 2.5).
 TERMINAL = frozenset(['TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_ERROR', 'TASK_LOST', 'TASK_DROPPED',

@@ -8,9 +8,9 @@ from ...resources import Resources
 from .effects import Tell
 from .state import TERMINAL
 
-__all__ = ['acknowledge', 'count_task', 'forward', 'kill', 'lose', 'make_status', 'message', 'on_executor_exited',
-           'on_executor_message', 'on_status', 'reconcile', 'refuse_task', 'release', 'remove_executor',
-           'remove_task', 'shutdown', 'state_for', 'update_task']
+__all__ = ['acknowledge', 'forward', 'kill', 'lose', 'make_status', 'message', 'on_executor_exited',
+           'on_executor_message', 'on_status', 'reconcile', 'refuse_task', 'release', 'remove_executor', 'remove_task',
+           'shutdown', 'state_for', 'update_task']
 
 #: Reasons of updates that tell of a check, not of a new state: operators hear of each (PROTOCOL 4.2).
 _CHECKED = frozenset(['REASON_TASK_CHECK_STATUS_UPDATED', 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED'])

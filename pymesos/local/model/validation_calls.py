@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 from . import validation_common as common
 
-__all__ = ['agent_call', 'executor_call', 'master_call', 'scheduler_call']
+__all__ = ['agent_call', 'container_id', 'executor_call', 'master_call', 'scheduler_call']
 
 _NO_TYPE = "Expecting 'type' to be present"
 _NOT_A_UUID = 'Not a valid UUID'

@@ -8,7 +8,7 @@ from .amounts import quantities
 from .shapes import without_secrets
 from .validation_common import first
 
-__all__ = ['group', 'task']
+__all__ = ['duplicate_volume', 'group', 'is_same_executor', 'single_role', 'task']
 
 #: What an executor of a group needs at least.
 MIN_CPUS, MIN_MEM = 0.01, 32

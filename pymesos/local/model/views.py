@@ -7,8 +7,8 @@ from ...resources import Resources
 from .offers import shown
 from .shapes import both_formats, task_message, without_secrets
 
-__all__ = ['agent', 'agent_event', 'agents', 'executors', 'framework_event', 'frameworks', 'offer', 'operations',
-           'state', 'tasks', 'used_resources']
+__all__ = ['agent', 'agent_event', 'agents', 'all_frameworks', 'executors', 'framework_event', 'frameworks', 'offer',
+           'operations', 'state', 'tasks', 'used_resources']
 
 
 def nanoseconds(seconds):

@@ -357,6 +357,7 @@ def test_what_is_answered_is_what_a_real_mesos_answered(played, target_name):
     assert part >= GOAL
 
 
+@pytest.mark.local_only('in what a real Mesos differs from the recorded one depends on the machine')
 def test_each_explanation_is_needed(played, target_name):
     differing = [name for name, found in played.items() if found]
     stale = [pattern for pattern, on, _reason in DIFFERENCES

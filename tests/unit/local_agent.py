@@ -60,7 +60,7 @@ class Bench(object):
         self.timers = {}
         self.effects = []
         self.info = info or framework_info()
-        settings = {'port': 5051, 'work_dir': '/work', 'resources': RESOURCES}
+        settings = {'port': 5051, 'work_dir': '/srv', 'resources': RESOURCES}
         self.model = AgentModel(self.world, AgentOptions(**dict(settings, **options)), snapshot)
         self.model.start()
         if is_registered:

@@ -17,7 +17,7 @@ def launched(bench):
 
 
 def sandbox(executor_id, container):
-    return '/work/slaves/%s/frameworks/%s/executors/%s/runs/%s' % (AGENT, FRAMEWORK, executor_id, container)
+    return '/srv/slaves/%s/frameworks/%s/executors/%s/runs/%s' % (AGENT, FRAMEWORK, executor_id, container)
 
 
 def test_environment_of_an_executor_is_that_of_mesos():
@@ -95,7 +95,7 @@ def test_spec_says_what_to_run_where_and_as_whom():
     assert dict((name, spec[name]) for name in spec if name not in ('environment', 'directory', 'work')) == {
         'command': command, 'user': 'fred', 'uris': uris, 'stdout': 'stdout', 'stderr': 'stderr', 'io': 'tty',
         'window': {'rows': 24, 'columns': 80}, 'rlimits': [{'type': 'RLMT_CORE', 'soft': 0, 'hard': 0}],
-        'root': '/work', 'latest': True, 'volumes': []}
+        'root': '/srv', 'latest': True, 'volumes': []}
 
 
 @pytest.mark.parametrize('switch_user,named,user', [(True, None, 'root'), (True, 'nobody', 'nobody'),
@@ -139,14 +139,14 @@ def volume(name='v', role='eng/dev'):
 def test_volumes_are_where_mesos_has_them_and_linked_into_the_sandbox():
     bench = Bench()
     bench.run(command_task('c', resources=OWN + [volume()]))
-    assert launched(bench)[1]['volumes'] == [{'path': 'data/v', 'source': '/work/volumes/roles/eng dev/v'}]
+    assert launched(bench)[1]['volumes'] == [{'path': 'data/v', 'source': '/srv/volumes/roles/eng dev/v'}]
     bench.run(task_info('t', resources=OWN + [volume()]), executor_info(resources=OWN + [volume('own', 'eng')]))
-    assert launched(bench)[1]['volumes'] == [{'path': 'data/own', 'source': '/work/volumes/roles/eng/own'},
-                                             {'path': 'data/v', 'source': '/work/volumes/roles/eng dev/v'}]
+    assert launched(bench)[1]['volumes'] == [{'path': 'data/own', 'source': '/srv/volumes/roles/eng/own'},
+                                             {'path': 'data/v', 'source': '/srv/volumes/roles/eng dev/v'}]
     bench.run_group(executor_info('g', type='DEFAULT'), command_task('t1', resources=OWN + [volume()]),
                     command_task('t2'))
     assert [effect.spec['volumes'] for effect in bench.take(Launch)] == [
-        [{'path': 'data/v', 'source': '/work/volumes/roles/eng dev/v'}], []]
+        [{'path': 'data/v', 'source': '/srv/volumes/roles/eng dev/v'}], []]
 
 
 def test_volume_that_was_destroyed_is_given_to_nobody_any_more():
@@ -158,7 +158,7 @@ def test_volume_that_was_destroyed_is_given_to_nobody_any_more():
     bench.take()
     bench.run(command_task('c', resources=OWN + [volume(), volume('other')]))
     assert [item['source'] for item in launched(bench)[1]['volumes']] == [
-        '/work/volumes/roles.1/eng dev/v', '/work/volumes/roles/eng dev/other']
+        '/srv/volumes/roles.1/eng dev/v', '/srv/volumes/roles/eng dev/other']
 
 
 def made_executor(task):

@@ -150,7 +150,7 @@ def test_flags_are_text():
     assert (flags['recovery_timeout'], flags['switch_user'], flags['executor_registration_timeout']) == (
         '90secs', 'true', '1mins')
     assert flags['resources'] == 'cpus:4;mem:4096;disk:10000;ports:[31000-31499]'
-    assert flags['work_dir'] == '/work'
+    assert flags['work_dir'] == '/srv'
 
 
 def test_state_of_old():

@@ -44,7 +44,7 @@ class Executor(object):
 class Agent(object):
     """What containers need of an agent."""
 
-    def __init__(self, work_dir='/work', **options):
+    def __init__(self, work_dir='/srv', **options):
         self.world = FakeWorld()
         self.options = AgentOptions(work_dir=work_dir, **options)
         self.effects = []
@@ -100,8 +100,8 @@ def test_a_nested_container_is_launched_in_the_sandbox_of_its_parent(agent):
     launched, = agent.take()
     assert isinstance(launched, Launch) and launched.container == 'E.n'
     spec = launched.spec
-    assert (spec['directory'], spec['root'], spec['title']) == ('/work/E/containers/n', '/work/E', 'nested sandbox')
-    assert spec['environment'] == {'MESOS_SANDBOX': '/work/E/containers/n', 'A': '1', 'PATH': agent.options.path}
+    assert (spec['directory'], spec['root'], spec['title']) == ('/srv/E/containers/n', '/srv/E', 'nested sandbox')
+    assert spec['environment'] == {'MESOS_SANDBOX': '/srv/E/containers/n', 'A': '1', 'PATH': agent.options.path}
     assert (spec['user'], spec['io'], spec['latest']) == ('someone', None, False)
     agent.tree.on_started('E.n', 7)
     assert agent.take() == [Answer(reply.key, Reply(200))]
@@ -120,7 +120,7 @@ def test_the_user_is_that_of_the_command_or_of_the_executor(agent):
 def test_a_standalone_container_has_a_sandbox_of_its_own(agent):
     assert agent.call('LAUNCH_CONTAINER', {'value': 's'}, command={'value': 'x'}).key is not None
     launched, = agent.take()
-    assert (launched.container, launched.spec['directory']) == ('s', '/work/containers/s')
+    assert (launched.container, launched.spec['directory']) == ('s', '/srv/containers/s')
     assert launched.spec['user'] is None and not launched.spec['latest']
 
 
@@ -167,12 +167,12 @@ def test_a_failed_fetch_leaves_a_container_that_exited_with_1(agent):
 
 def test_a_sandbox_that_cannot_be_made_leaves_nothing(agent):
     reply = agent.call('LAUNCH_CONTAINER', nested('n'), command={'value': 'x'})
-    text = "Failed to create nested sandbox '/work/E/containers/n': Failed to chown directory to 'x': No such user 'x'"
+    text = "Failed to create nested sandbox '/srv/E/containers/n': Failed to chown directory to 'x': No such user 'x'"
     agent.tree.on_launch_failed('E.n', text)
     assert agent.take()[-1] == Answer(reply.key, Reply(400, text))
     assert agent.call('WAIT_CONTAINER', nested('n')) == Reply(404, 'Container E.n cannot be found')
     reply = agent.call('LAUNCH_CONTAINER', {'value': 's'}, command={'value': 'x'})
-    agent.tree.on_launch_failed('s', "Failed to create sandbox '/work/containers/s': Failed to chown directory to "
+    agent.tree.on_launch_failed('s', "Failed to create sandbox '/srv/containers/s': Failed to chown directory to "
                                      "'x': No such user 'x'")
     assert agent.take()[-1] == Answer(reply.key, Reply(
         500, "Failed to create sandbox: Failed to chown directory to 'x': No such user 'x'"))
@@ -292,7 +292,7 @@ def test_a_session_has_pipes_and_the_environment_of_its_parent(agent):
         'type': 'MESOS', 'tty_info': {'window_size': {'rows': 1, 'columns': 2}}})
     first, second = [effect.spec for effect in agent.take()]
     assert first['io'] == 'pipes' and first['environment']['OF'] == 'parent'
-    assert first['environment']['MESOS_SANDBOX'] == '/work/E/containers/s'
+    assert first['environment']['MESOS_SANDBOX'] == '/srv/E/containers/s'
     assert second['io'] == 'tty' and second['window'] == {'rows': 1, 'columns': 2}
 
 

@@ -12,7 +12,7 @@ from collections import namedtuple
 
 import h11
 
-from ..errors import HttpError, UsageError, excerpt
+from ..errors import EXCERPT_BYTES, HttpError, UsageError, excerpt
 
 try:
     import httptools
@@ -254,6 +254,12 @@ def _check_begun_head(begun):
                         % (MAX_HEAD, excerpt(bytes(begun))))
 
 
+def _said_by(error):
+    """The text of a parser's error, which may quote all of what the peer has sent."""
+    text = str(error)
+    return text if len(text) <= EXCERPT_BYTES else text[:EXCERPT_BYTES] + '...'
+
+
 # -- heads ------------------------------------------------------------------------------------------------------------
 
 # h11 reads a response only after a request. Its method decides whether there is a body; POST and GET are alike there.
@@ -273,7 +279,7 @@ def _parse_head(raw):
     try:
         event = connection.next_event()
     except h11.RemoteProtocolError as error:
-        raise HttpError('cannot read HTTP: %s, in the head %s' % (error, excerpt(raw)))
+        raise HttpError('cannot read HTTP: %s, in the head %s' % (_said_by(error), excerpt(raw)))
     # A bare line feed twice ends a head for h11 before it does for us.
     if not isinstance(event, (h11.Response, h11.InformationalResponse)) or connection.trailing_data[0]:
         raise HttpError('cannot read HTTP: a bare line feed in the head %s' % excerpt(raw))
@@ -403,7 +409,7 @@ class _H11Chunked(_ChunkedBody):
                 pieces.append(bytes(event.data))
                 event = self._connection.next_event()
         except h11.RemoteProtocolError as error:
-            raise HttpError('cannot read HTTP: %s, in a chunked body' % error)
+            raise HttpError('cannot read HTTP: %s, in a chunked body' % _said_by(error))
         self._has_ended = type(event) is h11.EndOfMessage
         if self._has_ended and self._connection.trailing_data[0]:
             raise HttpError('cannot read HTTP: a chunked body ends in a bare line feed')
@@ -431,7 +437,7 @@ class _HttptoolsChunked(_ChunkedBody):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            raise HttpError('cannot read HTTP: %s, in a chunked body' % error)
+            raise HttpError('cannot read HTTP: %s, in a chunked body' % _said_by(error))
         finally:
             pieces.extend(self._pieces)
             del self._pieces[:]

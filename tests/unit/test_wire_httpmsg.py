@@ -179,6 +179,13 @@ def test_a_head_at_the_limit_is_read(backend, step):
     assert responses[0]['headers'][u'x'] == filling.decode('ascii')
 
 
+def test_a_parser_that_quotes_all_that_was_sent_is_cut_short():
+    with pytest.raises(HttpError) as raised:
+        httpmsg.ResponseParser().feed(b'HTTP/1.1 200 OK\r\nno header ' + b'\xff' * 5000 + b'\r\n\r\n')
+    assert str(raised.value).startswith('cannot read HTTP: illegal header line: ')
+    assert 'in all)' in str(raised.value) and len(str(raised.value)) < 1500
+
+
 def test_many_different_heads_are_all_read(backend):
     head = 'HTTP/1.1 202 Accepted\r\nX: %d\r\nContent-Length: 0\r\n\r\n'
     data = b''.join((head % (number % 100)).encode('ascii') for number in range(1000))

@@ -229,7 +229,8 @@ def test_a_signal_that_does_not_exist_does_no_harm(harness):
 
 
 #: Processes in the group, in another session, orphaned in another session, and without an environment; their pids.
-BREED = (': > pids; sh -c "echo \\$\\$ >> pids; exec sleep 1000" & setsid sh -c "echo \\$\\$ >> pids; exec sleep 1000" & '
+BREED = (': > pids; '
+         'sh -c "echo \\$\\$ >> pids; exec sleep 1000" & setsid sh -c "echo \\$\\$ >> pids; exec sleep 1000" & '
          '(setsid sh -c "echo \\$\\$ >> pids; exec sleep 1000" &); '
          '(env -i setsid sh -c "echo \\$\\$ >> pids; exec /bin/sleep 1000" &); '
          'while [ $(wc -l < pids) -lt 4 ]; do sleep 0.02; done; ')

@@ -53,7 +53,8 @@ ALLOWED = {
     # Peers and observers for tests. For the same reason they share no protocol code with what is tested, wire included;
     # local is there for the fixture that starts a cluster.
     'testing': 'base utils serving local',
-    'subprocess': 'base utils resources wire transport detector process interface drivers',
+    # serving: the port that its executors dial.
+    'subprocess': 'base utils resources wire transport detector process interface drivers serving',
     'cli': 'base utils resources wire transport detector process interface drivers subprocess local package',
     'package': 'base utils resources interface drivers',
 }

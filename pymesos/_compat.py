@@ -40,8 +40,8 @@ try:
 except AttributeError:              # 2.7
     JSONDecodeError = ValueError
 
-__all__ = ['JSONDecodeError', 'NetworkError', 'PY2', 'close_on_exec', 'getfullargspec', 'is_main_thread',
-           'monotonic', 'pipe', 'reraise', 'selectors', 'socket_errors', 'wait_for', 'wait_for_lock']
+__all__ = ['JSONDecodeError', 'NetworkError', 'NullByteError', 'PY2', 'close_on_exec', 'fsencode', 'getfullargspec',
+           'is_main_thread', 'monotonic', 'pipe', 'reraise', 'selectors', 'socket_errors', 'wait_for', 'wait_for_lock']
 
 PY2 = six.PY2
 
@@ -119,3 +119,23 @@ else:
         while not lock.acquire(False):
             time.sleep(delay)
             delay = min(delay * 2, 0.02)
+
+
+# ---- what crosses to the system as bytes (subprocess) ----
+
+#: What the standard library raises for a null byte in an argument, a path or a variable of the environment.
+NullByteError = TypeError if PY2 else ValueError
+
+
+def fsencode(text):
+    """The bytes of a path, an argument or a variable: str, bytes, or an object with ``__fspath__``.
+
+    Raises TypeError for anything else.
+    """
+    if hasattr(text, '__fspath__'):
+        text = text.__fspath__()
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, six.text_type):
+        raise TypeError('expected str, bytes or os.PathLike object, not %s' % type(text).__name__)
+    return text.encode(sys.getfilesystemencoding() or 'utf-8') if PY2 else os.fsencode(text)

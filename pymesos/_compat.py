@@ -40,8 +40,9 @@ try:
 except AttributeError:              # 2.7
     JSONDecodeError = ValueError
 
-__all__ = ['JSONDecodeError', 'NetworkError', 'NullByteError', 'PY2', 'close_on_exec', 'fsencode', 'getfullargspec',
-           'is_main_thread', 'monotonic', 'pipe', 'reraise', 'selectors', 'socket_errors', 'wait_for', 'wait_for_lock']
+__all__ = ['JSONDecodeError', 'NetworkError', 'NullByteError', 'PY2', 'close_on_exec', 'fsdecode', 'fsencode',
+           'getfullargspec', 'is_main_thread', 'monotonic', 'pipe', 'reraise', 'selectors', 'socket_errors',
+           'wait_for', 'wait_for_lock']
 
 PY2 = six.PY2
 
@@ -139,3 +140,8 @@ def fsencode(text):
     if not isinstance(text, six.text_type):
         raise TypeError('expected str, bytes or os.PathLike object, not %s' % type(text).__name__)
     return text.encode(sys.getfilesystemencoding() or 'utf-8') if PY2 else os.fsencode(text)
+
+
+def fsdecode(data):
+    """The native text of a path, an argument or a variable that is bytes: bytes themselves on 2.7."""
+    return data if PY2 else os.fsdecode(data)

@@ -49,8 +49,8 @@ _FIELDS = ('cpus', 'mem', 'gpus', 'disk', 'role', 'constraints', 'image', 'uris'
 class Request(namedtuple('Request', _FIELDS)):
     """What a command wants of the cluster. None leaves a thing to the cluster's configuration.
 
-    :param cpus: processors, a number above 0
-    :param mem: memory in MiB
+    :param cpus: processors; 0 is as configured too
+    :param mem: memory in MiB; 0 is as configured too
     :param gpus: GPUs, a whole number
     :param disk: disk in MiB
     :param role: the role whose offers may be taken
@@ -71,6 +71,8 @@ class Request(namedtuple('Request', _FIELDS)):
         unknown = set(wanted) - set(_FIELDS)
         if unknown:
             raise TypeError('no such request: %s' % ', '.join(sorted(unknown)))
+        for name in ('cpus', 'mem'):
+            wanted[name] = wanted.get(name) or None         # 0 as 0.3.15 took it
         for name in ('cpus', 'mem', 'gpus', 'disk', 'max_retries', 'start_timeout'):
             _check_number(name, wanted.get(name))
         return super(Request, cls).__new__(cls, *[wanted.get(name) for name in _FIELDS])
@@ -93,9 +95,9 @@ def _check_number(name, value):
         is_good = is_good and (not is_whole or value == int(value))
     except (TypeError, ValueError, OverflowError):
         is_good = False
-    if not is_good or (name in ('cpus', 'start_timeout') and value == 0):
+    if not is_good or (name == 'start_timeout' and value == 0):
         raise UsageError('%s=%r: expected a %snumber %s 0' % (
-            name, value, 'whole ' if is_whole else '', 'above' if name in ('cpus', 'start_timeout') else 'of at least'))
+            name, value, 'whole ' if is_whole else '', 'above' if name == 'start_timeout' else 'of at least'))
 
 
 def make_spec(args, executable=None, shell=False, cwd=None, env=None, stdin=PIPE, stdout=PIPE, stderr=PIPE,

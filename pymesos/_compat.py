@@ -5,14 +5,21 @@ supplied here under the name that Python 3 uses.
 """
 from __future__ import absolute_import, division, print_function
 
+import errno
 import fcntl
+import io
+import locale
 import os
+import signal
 import socket
 import sys
 import threading
 import time
+import types
+import warnings
 
 import six
+from six.moves import builtins
 
 if six.PY2:
     # A module that waits for a driver while it is imported holds 2.7's import lock, and our threads must not need it
@@ -40,9 +47,11 @@ try:
 except AttributeError:              # 2.7
     JSONDecodeError = ValueError
 
-__all__ = ['JSONDecodeError', 'NetworkError', 'NullByteError', 'PY2', 'close_on_exec', 'fsdecode', 'fsencode',
-           'getfullargspec', 'is_main_thread', 'monotonic', 'pipe', 'reraise', 'selectors', 'socket_errors',
-           'wait_for', 'wait_for_lock']
+__all__ = ['DEFAULT_BUFSIZE', 'DEFAULT_CLOSE_FDS', 'JSONDecodeError', 'NetworkError', 'NullByteError', 'PY2',
+           'block_sigpipe', 'class_getitem', 'close_on_exec', 'duplicate', 'fsdecode', 'fsencode', 'gather',
+           'getfullargspec', 'is_broken_pipe', 'is_main_thread', 'monotonic', 'open_pipe', 'pipe', 'reraise',
+           'selectors', 'send_gathered', 'set_pipe_size', 'socket_errors', 'text_encoding', 'wait_for', 'wait_for_lock',
+           'warn_unfinished']
 
 PY2 = six.PY2
 
@@ -145,3 +154,110 @@ def fsencode(text):
 def fsdecode(data):
     """The native text of a path, an argument or a variable that is bytes: bytes themselves on 2.7."""
     return data if PY2 else os.fsdecode(data)
+
+
+# ---- what subprocess does differently (subprocess) ----
+
+#: Popen's defaults.
+DEFAULT_BUFSIZE = 0 if PY2 else -1
+DEFAULT_CLOSE_FDS = not PY2
+
+
+def is_broken_pipe(error):
+    """Whether an OSError or IOError says that nobody reads any more."""
+    return error.errno == errno.EPIPE or (not PY2 and isinstance(error, BrokenPipeError))   # noqa: F821
+
+
+def duplicate(descriptor):
+    """A duplicate of a descriptor: close-on-exec, and none of those that are the standard streams'."""
+    # 1030 is Linux' number; 2.7 has no name for it. Without it another thread may fork in between.
+    return close_on_exec(fcntl.fcntl(descriptor, getattr(fcntl, 'F_DUPFD_CLOEXEC', fcntl.F_DUPFD), 3))
+
+
+def set_pipe_size(descriptor, size):
+    """Make a pipe hold `size` bytes, where the system can (Linux); OSError or IOError if it may not."""
+    if sys.platform.startswith('linux'):
+        fcntl.fcntl(descriptor, getattr(fcntl, 'F_SETPIPE_SZ', 1031), size)
+
+
+def open_pipe(descriptor, mode, bufsize, encoding, errors, is_text):
+    """The file object that Popen has for its end of a pipe; `mode` is ``'rb'`` or ``'wb'``.
+
+    On 2.7 text means other newlines, and only an encoding or a way to treat errors makes it unicode.
+    """
+    if PY2 and not (encoding or errors):
+        return os.fdopen(descriptor, 'rU' if is_text and mode == 'rb' else mode, bufsize)
+    is_by_line = is_text and bufsize == 1
+    if is_by_line or (PY2 and bufsize == 0):
+        bufsize = -1                # by line is the wrapper's business; 2.7's needs a buffer below it
+    stream = io.open(descriptor, mode, bufsize)
+    if not is_text:
+        return stream
+    if PY2:
+        return io.TextIOWrapper(stream, encoding=encoding, errors=errors, line_buffering=is_by_line)
+    return io.TextIOWrapper(stream, encoding=encoding, errors=errors, line_buffering=is_by_line,
+                            write_through=mode == 'wb')
+
+
+def text_encoding():
+    """The encoding of text for which none was named; None where that means bytes with other newlines, on 2.7."""
+    if PY2:
+        return None
+    if getattr(sys.flags, 'warn_default_encoding', 0):
+        # The caller is the first frame outside the package.
+        frame, level, home = sys._getframe(1), 2, os.path.dirname(__file__)
+        while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
+            frame, level = frame.f_back, level + 1
+        warnings.warn("'encoding' argument not specified.", EncodingWarning, level - 1)     # noqa: F821
+    if getattr(sys.flags, 'utf8_mode', 0):
+        return 'utf-8'
+    return locale.getpreferredencoding(False)
+
+
+def warn_unfinished(text, source, warn=warnings.warn, kind=getattr(builtins, 'ResourceWarning', None)):
+    """Warn that a resource was dropped before its end, on Pythons that have a warning for it."""
+    if kind is not None:
+        warn(text, kind, **({'source': source} if sys.version_info >= (3, 6) else {}))
+
+
+#: What makes ``Popen[bytes]`` possible, for annotations: from 3.9 on.
+class_getitem = getattr(types, 'GenericAlias', None) and classmethod(types.GenericAlias)
+
+
+# ---- connections and pipes that carry much (subprocess) ----
+
+if hasattr(socket.socket, 'sendmsg'):
+    def gather(pieces):
+        """`pieces` (bytes and memoryviews) as :func:`send_gathered` takes them."""
+        return pieces
+
+    def send_gathered(sock, pieces):
+        """Send the first bytes of `pieces`, as many as the socket takes; how many."""
+        return sock.sendmsg(pieces[:GATHERED])
+else:
+    def gather(pieces):
+        """`pieces` (bytes) as :func:`send_gathered` takes them."""
+        return [b''.join(pieces)]
+
+    def send_gathered(sock, pieces):
+        """Send the first bytes of `pieces`, as many as the socket takes; how many."""
+        return sock.send(pieces[0])
+
+#: Pieces given to the kernel at once; it takes 1024 everywhere.
+GATHERED = 64
+
+
+def block_sigpipe():
+    """Let writes of this thread to what nobody reads fail with EPIPE, even if the program made SIGPIPE deadly."""
+    if hasattr(signal, 'pthread_sigmask'):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
+        return
+    try:                                # 2.7
+        import ctypes
+        library = ctypes.CDLL(None)
+        signals = ctypes.create_string_buffer(1024)     # a sigset_t, which is smaller everywhere
+        library.sigemptyset(signals)
+        library.sigaddset(signals, int(signal.SIGPIPE))
+        library.pthread_sigmask(signal_block(), signals, None)
+    except (AttributeError, ImportError, OSError):
+        pass

@@ -13,7 +13,7 @@ from . import protocol
 from .protocol import CONTROL, CREDIT, DATA, END, HEAD_SIZE, PING, PONG, RESUME, STOP, pack_head, read_head
 
 __all__ = ['ASK_AFTER', 'Data', 'Ended', 'GIVE_UP_AFTER', 'LOOK_EVERY', 'Link', 'MAX_CONTROL', 'Room', 'Stopped',
-           'WINDOW']
+           'WINDOW', 'append_piece']
 
 #: Bytes of each channel that may be under way.
 WINDOW = 256 * 1024
@@ -311,7 +311,7 @@ class _Sender(object):
 
     def add(self, data):
         self.offset += len(data)
-        _append(self.fresh, data)
+        append_piece(self.fresh, data)
 
     def emit(self, pieces):
         allowed = self.limit - self.position
@@ -330,7 +330,7 @@ class _Sender(object):
                 pieces.append(data)
             self.position += len(data)
             allowed -= len(data)
-            _append(self.kept, data)
+            append_piece(self.kept, data)
         self.emitted = max(self.emitted, self.position)
         if self.is_ended and self.is_end_due and not fresh:
             self.is_end_due = False
@@ -439,7 +439,7 @@ class _Receiver(object):
         self.must_tell = True
 
 
-def _append(queue, data):
+def append_piece(queue, data):
     """Add bytes to a queue, small ones to those before, so that each piece costs as much memory as it has bytes."""
     if queue and len(queue[-1]) + len(data) <= SMALL:
         queue[-1] += data

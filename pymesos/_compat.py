@@ -170,7 +170,7 @@ def is_broken_pipe(error):
 
 def duplicate(descriptor):
     """A duplicate of a descriptor: close-on-exec, and none of those that are the standard streams'."""
-    # 1030 is Linux' number; 2.7 has no name for it. Without it another thread may fork in between.
+    # 2.7 has no name for the one that closes on exec at once: there another thread may fork in between.
     return close_on_exec(fcntl.fcntl(descriptor, getattr(fcntl, 'F_DUPFD_CLOEXEC', fcntl.F_DUPFD), 3))
 
 
@@ -251,13 +251,10 @@ def block_sigpipe():
     """Let writes of this thread to what nobody reads fail with EPIPE, even if the program made SIGPIPE deadly."""
     if hasattr(signal, 'pthread_sigmask'):
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
-        return
-    try:                                # 2.7
+    elif sys.platform.startswith('linux'):              # 2.7
         import ctypes
         library = ctypes.CDLL(None)
-        signals = ctypes.create_string_buffer(1024)     # a sigset_t, which is smaller everywhere
+        signals = ctypes.create_string_buffer(1024)     # a sigset_t, which has 128 bytes
         library.sigemptyset(signals)
         library.sigaddset(signals, int(signal.SIGPIPE))
-        library.pthread_sigmask(signal_block(), signals, None)
-    except (AttributeError, ImportError, OSError):
-        pass
+        library.pthread_sigmask(0, signals, None)       # 0: SIG_BLOCK

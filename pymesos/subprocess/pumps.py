@@ -167,6 +167,11 @@ class Sink(_Pump):
             append_piece(self._queue, data.tobytes())
             self._update()
 
+    def close(self):
+        """Close the descriptor; what waits is lost. Twice is fine."""
+        self._queue.clear()
+        super(Sink, self).close()
+
     def finish(self):
         """All bytes have arrived."""
         self._is_ended = True
@@ -212,7 +217,6 @@ class Sink(_Pump):
         return data
 
     def _break(self):
-        self._queue.clear()
         self._conduit.link.stop(self.channel)
         self.close()
 

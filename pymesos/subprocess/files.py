@@ -1,0 +1,150 @@
+"""The program's ends of a command's three streams: which descriptors the cluster gets, and the caller's files."""
+from __future__ import absolute_import, division, print_function
+
+import fcntl
+import os
+import stat
+
+import six
+
+from .._compat import close_on_exec, duplicate, open_pipe, set_pipe_size
+from . import request
+from .request import Stream, Streams
+
+__all__ = ['DEVNULL', 'Ends', 'PIPE', 'STDOUT']
+
+#: What can be given for a stream besides None, a descriptor and a file; the numbers are the standard library's.
+PIPE, STDOUT, DEVNULL = -1, -2, -3
+
+
+class Ends(object):
+    """Both ends, on this side, of the streams of one command, from the arguments of Popen.
+
+    Making one opens nothing. After :meth:`open` the descriptors are to be taken, by :meth:`files` and
+    :meth:`hand_over`, or closed by :meth:`close`.
+    """
+
+    def __init__(self, stdin, stdout, stderr):
+        if stdout is not None and stdout == STDOUT:
+            raise ValueError('STDOUT can only be used for stderr')
+        self._chosen = [_choose(stdin, 0), _choose(stdout, 1)]
+        is_joined = stderr is not None and stderr == STDOUT
+        self._chosen.append((None, None) if is_joined else _choose(stderr, 2))
+        is_joined = is_joined or _is_same(self._chosen[1], self._chosen[2])
+        if is_joined:
+            # One pipe on the agent: the order of what is written to both is kept.
+            self._chosen[2] = (None, None)
+        #: How the agent connects stdin, stdout and stderr: arguments of :func:`~.request.make_spec`.
+        self.modes = dict(zip(('stdin', 'stdout', 'stderr'),
+                              [request.NULL if kind is None else request.PIPE for _, kind in self._chosen]))
+        if is_joined:
+            self.modes['stderr'] = request.TO_STDOUT
+        #: Whether stdin is the program's own.
+        self.is_stdin_inherited = self._chosen[0][1] == request.INHERITED
+        self._callers = [None, None, None]
+        self._streams = [None, None, None]
+
+    def open(self, pipesize=-1):
+        """Make the pipes, of `pipesize` bytes if above 0, and duplicate the descriptors; OSError if that fails."""
+        try:
+            for number, (descriptor, kind) in enumerate(self._chosen):
+                if kind == request.PIPE:
+                    ours, callers = _make_pipe(number == 0, pipesize)
+                    self._callers[number] = callers
+                    self._streams[number] = Stream(ours, kind)
+                elif kind is not None:
+                    self._streams[number] = Stream(duplicate(descriptor), kind)
+        except BaseException:
+            self.close()
+            raise
+
+    def files(self, bufsize, encoding, errors, is_text):
+        """The caller's ends as file objects: (stdin, stdout, stderr), None where there is no pipe."""
+        opened = []
+        for number, mode in enumerate(('wb', 'rb', 'rb')):
+            descriptor = self._callers[number]
+            opened.append(None if descriptor is None else
+                          open_pipe(descriptor, mode, bufsize, encoding, errors, is_text))
+            self._callers[number] = None        # the file closes it
+        return tuple(opened)
+
+    def hand_over(self):
+        """The cluster's ends, as :class:`~.request.Streams`, to be closed by the cluster from now on."""
+        streams, self._streams = Streams(*self._streams), [None, None, None]
+        return streams
+
+    def close(self):
+        """Close what nobody has taken; twice is fine."""
+        for descriptor in self._callers + [stream and stream.descriptor for stream in self._streams]:
+            if descriptor is not None:
+                os.close(descriptor)
+        self._callers, self._streams = [None, None, None], [None, None, None]
+
+
+def _choose(given, number):
+    """(descriptor or None, kind) for one argument; the kind is None where nothing flows.
+
+    What is connected to /dev/null here is so on the agent: its bytes need not travel.
+    """
+    kind = request.FILE
+    if given is None:
+        given, kind = number, request.INHERITED
+    elif not isinstance(given, six.integer_types):
+        given = given.fileno()
+    if given == PIPE:
+        return None, request.PIPE
+    if given == DEVNULL:
+        return None, None
+    try:
+        status = os.fstat(given)
+    except OSError:
+        if kind == request.INHERITED:       # the program has closed it
+            return None, None
+        raise
+    return (None, None) if _is_null(status) else (given, kind)
+
+
+def _is_null(status):
+    try:
+        return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.stat(os.devnull).st_rdev
+    except OSError:                         # no /dev in this jail
+        return False
+
+
+def _is_same(first, second):
+    """Whether two choices of :func:`_choose` write to one place, so that the order of what is written matters.
+
+    Two descriptors of one regular file may have an offset each, which cannot be seen: they are told apart.
+    """
+    if first[0] is None or second[0] is None:
+        return False
+    if first[0] == second[0]:
+        return True
+    one, other = os.fstat(first[0]), os.fstat(second[0])
+    return (not stat.S_ISREG(one.st_mode)
+            and (one.st_dev, one.st_ino, one.st_rdev) == (other.st_dev, other.st_ino, other.st_rdev))
+
+
+def _make_pipe(is_stdin, pipesize):
+    """(our end, the caller's end); ours never blocks, and none is one of the standard streams' descriptors."""
+    reading, writing = ends = [_lift(end) for end in os.pipe()]
+    ours, callers = (reading, writing) if is_stdin else (writing, reading)
+    try:
+        fcntl.fcntl(ours, fcntl.F_SETFL, fcntl.fcntl(ours, fcntl.F_GETFL) | os.O_NONBLOCK)
+        if pipesize > 0:
+            set_pipe_size(callers, pipesize)
+    except (OSError, IOError):
+        for end in ends:
+            os.close(end)
+        raise
+    return ours, callers
+
+
+def _lift(descriptor):
+    """The descriptor, or another for the same if it is one of the standard streams' (which the program had closed)."""
+    if descriptor > 2:
+        return close_on_exec(descriptor)
+    try:
+        return duplicate(descriptor)
+    finally:
+        os.close(descriptor)

@@ -52,6 +52,11 @@ def await_more_updates(agent, count):
     wait_until(lambda: len(agent.calls_of('UPDATE')) > seen + count)
 
 
+def repeat_until(is_enough, act):
+    """Call `act()`, and that again until `is_enough()`: which thread writes a call depends on what the others do."""
+    wait_until(lambda: act() or is_enough(), message='enough calls that were written by the threads wanted')
+
+
 @pytest.fixture
 def written(monkeypatch):
     """A list that gets the kind of every call that its own thread has written."""
@@ -71,11 +76,17 @@ def written(monkeypatch):
 def test_updates_of_many_threads_arrive_in_the_order_of_each(monkeypatch, written):
     with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, recorder):
         recorder.wait('registered')
-        join_all(run_all(lambda name: [send_update(driver, name, number) for number in range(150)]))
-        for name in THREADS:
-            assert arrived(agent, name) == list(range(150))
+        numbers = []
+
+        def send_more():
+            more = range(len(numbers), len(numbers) + 150)
+            join_all(run_all(lambda name: [send_update(driver, name, number) for number in more]))
+            numbers.extend(more)
+
+        repeat_until(lambda: written.count('UPDATE') > 10, send_more)
         wait_until(lambda: not driver.updates)
-        assert written.count('UPDATE') > 10
+        for name in THREADS:
+            assert arrived(agent, name) == numbers
 
 
 def test_updates_survive_resets_amid_them(monkeypatch, written):
@@ -103,12 +114,12 @@ def test_updates_survive_resets_amid_them(monkeypatch, written):
                 await_more_updates(agent, 15)
                 proxy.reset()
                 recorder.wait('reregistered', number)
+            wait_until(lambda: written)
             is_over.set()
             join_all(threads)
             wait_until(lambda: not driver.updates)
             for name in THREADS:
                 assert arrived(agent, name) == list(range(counts[name]))
-            assert written
 
 
 def test_call_behind_one_that_the_loop_has_yet_to_write_does_not_overtake_it(written):
@@ -116,26 +127,36 @@ def test_call_behind_one_that_the_loop_has_yet_to_write_does_not_overtake_it(wri
         def acknowledge_and_decline(driver, status):
             driver.declineOffer({'value': 'after ' + status['task_id']['value']})
 
+        sent = []
+
+        def send_updates():
+            """The first DECLINE has nothing before it, the others an ACKNOWLEDGE that is the loop's to write."""
+            for _ in range(20):
+                sent.append('%d' % len(sent))
+                peer.send_event({'type': 'UPDATE', 'update': {'status': {
+                    'task_id': {'value': sent[-1]}, 'state': 'TASK_RUNNING', 'agent_id': {'value': 'S0'},
+                    'uuid': 'AAAAAAAAAAAAAAAAAAAAAA=='}}})
+            peer.await_call('ACKNOWLEDGE', count=len(sent))
+
+        def has_seen_both():
+            own = written.count('DECLINE')
+            return own > 10 and len(sent) - own > 10
+
         recorder = Recorder(statusUpdate=acknowledge_and_decline)
         with scheduling(peer.address, recorder=recorder) as (driver, _):
             recorder.wait('registered')
-            for number in range(200):
-                peer.send_event({'type': 'UPDATE', 'update': {'status': {
-                    'task_id': {'value': '%d' % number}, 'state': 'TASK_RUNNING', 'agent_id': {'value': 'S0'},
-                    'uuid': 'AAAAAAAAAAAAAAAAAAAAAA=='}}})
-            peer.await_call('ACKNOWLEDGE', count=200)
+            repeat_until(has_seen_both, send_updates)
         calls = [call.body for call in peer.calls if call.type in ('ACKNOWLEDGE', 'DECLINE')]
         expected = []
-        for number in range(200):
-            expected += [('DECLINE', 'after %d' % number), ('ACKNOWLEDGE', '%d' % number)]
+        for number in sent:
+            expected += [('DECLINE', 'after ' + number), ('ACKNOWLEDGE', number)]
         assert [(body['type'], body['acknowledge']['task_id']['value'] if body['type'] == 'ACKNOWLEDGE' else
                  body['decline']['offer_ids'][0]['value']) for body in calls] == expected
-        assert written.count('DECLINE') > 10
 
 
 def test_stop_amid_calls_ends_each_of_them(written):
     for _ in range(10):
-        outcomes = []
+        outcomes, before = [], len(written)
         with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
             recorder.wait('registered')
 
@@ -148,11 +169,11 @@ def test_stop_amid_calls_ends_each_of_them(written):
 
             threads = run_all(decline)
             peer.await_call('DECLINE', count=30)
+            wait_until(lambda: len(written) > before)
             driver.stop(failover=True)
             join_all(threads)
             driver.join()
             assert all(isinstance(error, Stopped) for error in outcomes)
-    assert written
 
 
 def test_nothing_is_sent_once_stop_has_returned(monkeypatch):
@@ -214,21 +235,23 @@ def test_fork_in_a_callback_amid_calls_of_other_threads(written):
 
 @pytest.mark.skipif(not hasattr(signal, 'setitimer'), reason='there are no interval timers')
 def test_signal_handler_may_call_amid_calls_of_the_main_thread(written):
-    handled = []
+    handled, made = [], 0
     with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
         recorder.wait('registered')
 
         def handler(*_):
+            handled.append(driver.declineOffer({'value': 'of the handler'}))
             if len(handled) < 50:
-                handled.append(driver.declineOffer({'value': 'of the handler'}))
+                signal.setitimer(signal.ITIMER_REAL, 0.002)     # not before: else they pile up, one in another
 
         before = signal.signal(signal.SIGALRM, handler)
-        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.002)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
         try:
             while len(handled) < 50:
                 driver.declineOffer({'value': 'of the main thread'})
+                made += 1
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-        wait_until(lambda: len(peer.calls_of('DECLINE')) >= 100)
+        assert len(peer.calls_of('DECLINE')) == 50 + made
         assert not written

@@ -205,13 +205,13 @@ def text_encoding():
         return None
     if getattr(sys.flags, 'warn_default_encoding', 0):
         # The caller is the first frame outside the package.
-        frame, level, home = sys._getframe(1), 2, os.path.dirname(__file__)
+        frame, level, home = sys._getframe(), 1, os.path.dirname(__file__)
         while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
             frame, level = frame.f_back, level + 1
-        warnings.warn("'encoding' argument not specified.", EncodingWarning, level - 1)     # noqa: F821
+        warnings.warn("'encoding' argument not specified.", EncodingWarning, level)     # noqa: F821
     if getattr(sys.flags, 'utf8_mode', 0):
         return 'utf-8'
-    return locale.getpreferredencoding(False)
+    return locale.getencoding() if hasattr(locale, 'getencoding') else locale.getpreferredencoding(False)
 
 
 def warn_unfinished(text, source, warn=warnings.warn, kind=getattr(builtins, 'ResourceWarning', None)):

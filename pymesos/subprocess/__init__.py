@@ -40,6 +40,10 @@ class _Surface(types.ModuleType):
         setattr(self, name, value)
         return value
 
+    def __reduce__(self):
+        # cloudpickle knows nothing but modules of the plain type.
+        return importlib.import_module, (self.__name__,)
+
     def __dir__(self):
         return sorted(set(self.__dict__) | set(_HOMES))
 

@@ -13,6 +13,7 @@ All pickle. What comes from the agent's side, such as FileNotFoundError, has its
 """
 from __future__ import absolute_import, division, print_function
 
+import binascii
 import signal
 
 from six.moves import builtins
@@ -170,5 +171,5 @@ def _native(text):
 def _path(filename):
     try:
         return fsdecode(decode_data(filename))
-    except (TypeError, ValueError):         # binascii.Error is a ValueError
+    except (TypeError, ValueError, binascii.Error):
         return _native(filename)

@@ -92,9 +92,10 @@ class Popen(object):
             self._execute_child(cluster, wanted, spec, ends)
         except BaseException as error:
             self._close_files()
-            ends.close()
             _name_as_given(error, spec, cwd, executable or args)
             raise
+        finally:
+            ends.close()
 
     def _set_attributes(self, args, named, universal_newlines, pipesize):
         text, self.encoding, self.errors = named.pop('text'), named.pop('encoding'), named.pop('errors')

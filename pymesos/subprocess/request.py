@@ -119,6 +119,7 @@ def make_spec(args, executable=None, shell=False, cwd=None, env=None, stdin=PIPE
         'cwd': _folder(cwd),
         'cwd_must_exist': cwd is not None,
         'env': _environment(env),
+        'env_is_inherited': env is None,
         'stdin': stdin, 'stdout': stdout, 'stderr': stderr,
         'umask': umask if umask >= 0 else None,
         'user': _identity('User', user),

@@ -180,17 +180,23 @@ def set_pipe_size(descriptor, size):
         fcntl.fcntl(descriptor, getattr(fcntl, 'F_SETPIPE_SZ', 1031), size)
 
 
-def open_pipe(descriptor, mode, bufsize, encoding, errors, is_text):
+def open_pipe(descriptor, mode, bufsize, encoding, errors, is_text, reader=None):
     """The file object that Popen has for its end of a pipe; `mode` is ``'rb'`` or ``'wb'``.
 
-    On 2.7 text means other newlines, and only an encoding or a way to treat errors makes it unicode.
+    On 2.7 text means other newlines, and only an encoding or a way to treat errors makes it unicode. `reader`, if
+    given, makes the raw file of a descriptor, where there is one: 2.7 has files of its own for bytes.
     """
     if PY2 and not (encoding or errors):
         return os.fdopen(descriptor, 'rU' if is_text and mode == 'rb' else mode, bufsize)
     is_by_line = is_text and bufsize == 1
     if is_by_line or (PY2 and bufsize == 0):
         bufsize = -1                # by line is the wrapper's business; 2.7's needs a buffer below it
-    stream = io.open(descriptor, mode, bufsize)
+    if reader is None:
+        stream = io.open(descriptor, mode, bufsize)
+    else:
+        stream = reader(descriptor)
+        if bufsize != 0:
+            stream = io.BufferedReader(stream, bufsize if bufsize > 1 else io.DEFAULT_BUFFER_SIZE)
     if not is_text:
         return stream
     if PY2:

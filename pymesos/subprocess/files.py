@@ -2,8 +2,11 @@
 from __future__ import absolute_import, division, print_function
 
 import fcntl
+import functools
+import io
 import os
 import stat
+import threading
 
 import six
 
@@ -11,10 +14,62 @@ from .._compat import close_on_exec, duplicate, open_pipe, set_pipe_size
 from . import request
 from .request import Stream, Streams
 
-__all__ = ['DEVNULL', 'Ends', 'PIPE', 'STDOUT']
+__all__ = ['Attention', 'DEVNULL', 'Ends', 'PIPE', 'STDOUT']
 
 #: What can be given for a stream besides None, a descriptor and a file; the numbers are the standard library's.
 PIPE, STDOUT, DEVNULL = -1, -2, -3
+
+
+class Attention(object):
+    """A context manager: while at least one thread is in it, the program's standard input is read for a command.
+
+    The rest of the time it is the program's. For any thread.
+    """
+
+    def __init__(self):
+        # Guards _count and the order of what the remote is told.
+        self._lock = threading.Lock()
+        self._count = 0
+        self._remote = None
+
+    def turn_to(self, remote):
+        """The command whose stdin is the program's own. Before that, entering does nothing."""
+        with self._lock:
+            self._remote = remote
+            if self._count:
+                remote.want_input(True)
+
+    def __enter__(self):
+        with self._lock:
+            self._count += 1
+            if self._count == 1 and self._remote is not None:
+                self._remote.want_input(True)
+
+    def __exit__(self, *exc_info):
+        with self._lock:
+            self._count -= 1
+            if self._count == 0 and self._remote is not None:
+                self._remote.want_input(False)
+
+
+class _AttentiveFile(io.FileIO):
+    """Who reads a command's output waits for the command, which may wait for its input."""
+
+    def __init__(self, attention, descriptor):
+        super(_AttentiveFile, self).__init__(descriptor, 'rb')
+        self._attention = attention
+
+    def readinto(self, buffer):
+        with self._attention:
+            return super(_AttentiveFile, self).readinto(buffer)
+
+    def read(self, size=-1):
+        with self._attention:
+            return super(_AttentiveFile, self).read(size)
+
+    def readall(self):
+        with self._attention:
+            return super(_AttentiveFile, self).readall()
 
 
 class Ends(object):
@@ -58,13 +113,18 @@ class Ends(object):
             self.close()
             raise
 
-    def files(self, bufsize, encoding, errors, is_text):
-        """The caller's ends as file objects: (stdin, stdout, stderr), None where there is no pipe."""
+    def files(self, bufsize, encoding, errors, is_text, attention):
+        """The caller's ends as file objects: (stdin, stdout, stderr), None where there is no pipe.
+
+        While one of them is read, and stdin is the program's own, the :class:`Attention` is entered.
+        """
         opened = []
+        reader = functools.partial(_AttentiveFile, attention) if self.is_stdin_inherited else None
         for number, mode in enumerate(('wb', 'rb', 'rb')):
             descriptor = self._callers[number]
             opened.append(None if descriptor is None else
-                          open_pipe(descriptor, mode, bufsize, encoding, errors, is_text))
+                          open_pipe(descriptor, mode, bufsize, encoding, errors, is_text,
+                                    reader if mode == 'rb' else None))
             self._callers[number] = None        # the file closes it
         return tuple(opened)
 

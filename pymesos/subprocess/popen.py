@@ -4,7 +4,6 @@ from __future__ import absolute_import, division, print_function
 import os
 import pickle
 import signal
-import threading
 import warnings
 
 import six
@@ -15,7 +14,7 @@ from ..errors import UsageError
 from ..utils import decode_data
 from .communicate import Conversation, write_all
 from .errors import SubprocessError, TaskLost, TimeoutExpired
-from .files import Ends
+from .files import Attention, Ends
 from .request import Request, make_spec
 
 __all__ = ['Popen']
@@ -49,7 +48,7 @@ class Popen(object):
     * `user`, `group` and `extra_groups` are looked up on the agent;
     * `preexec_fn` is pickled (with cloudpickle if it is installed) and called there;
     * a stream that is None, a descriptor or a file is copied to and fro by the program; the program's own standard
-      input only while a thread waits for the command;
+      input only while a thread waits for the command, or (not on 2.7) reads what it writes;
     * `pass_fds` is a ValueError, ``close_fds=False`` a RuntimeWarning (not on 2.7, where it is the default): no
       descriptor reaches another machine. `startupinfo` and `creationflags` are a ValueError as on every POSIX.
 
@@ -79,7 +78,6 @@ class Popen(object):
         _check_possible(close_fds, pass_fds, startupinfo, creationflags)
         self._set_attributes(args, named, universal_newlines, pipesize)
         ends = Ends(stdin, stdout, stderr)
-        self._is_attentive = ends.is_stdin_inherited
         spec = make_spec(args, executable=executable, shell=shell, cwd=cwd, env=env, restore_signals=restore_signals,
                          start_new_session=start_new_session, has_preexec=preexec_fn is not None,
                          **dict(named, **ends.modes))
@@ -88,7 +86,8 @@ class Popen(object):
         wanted = Request(**wanted)
         try:
             ends.open(pipesize)
-            self.stdin, self.stdout, self.stderr = ends.files(bufsize, self.encoding, self.errors, self.text_mode)
+            self.stdin, self.stdout, self.stderr = ends.files(bufsize, self.encoding, self.errors, self.text_mode,
+                                                              self._attention)
             self._execute_child(cluster, wanted, spec, ends)
         except BaseException as error:
             self._close_files()
@@ -114,9 +113,7 @@ class Popen(object):
         self._is_lost = False
         self._conversation = None
         self._sigint_wait_secs = INTERRUPT_PATIENCE
-        # Guards _waiting: how many threads wait, for whom the program's standard input is read.
-        self._lock = threading.Lock()
-        self._waiting = 0
+        self._attention = Attention()
 
     def _execute_child(self, cluster, wanted, spec, ends):
         cluster = default_cluster() if cluster is None else cluster
@@ -127,6 +124,8 @@ class Popen(object):
             remote.cancel()
             raise
         self._remote = remote
+        if ends.is_stdin_inherited:
+            self._attention.turn_to(remote)
         self._child_created = True
         self.pid = remote.pid
 
@@ -212,7 +211,7 @@ class Popen(object):
 
     def _wait(self, timeout):
         if self.returncode is None:
-            with _Attention(self):
+            with self._attention:
                 has_ended = self._of_remote().wait(timeout)
             if not has_ended:
                 raise TimeoutExpired(self.args, timeout)
@@ -280,7 +279,7 @@ class Popen(object):
         deadline = _deadline(timeout)
         pipes = [stream for stream in (self.stdin, self.stdout, self.stderr) if stream]
         try:
-            with _Attention(self):
+            with self._attention:
                 if timeout is None and self._conversation is None and len(pipes) <= 1:
                     result = self._communicate_by_one(input)
                 else:
@@ -317,28 +316,6 @@ class Popen(object):
                     stream.close()
                 except (OSError, IOError):
                     pass                # what was written to it has no reader
-
-
-class _Attention(object):
-    """While at least one thread is in here, the program's standard input is read for the command."""
-
-    def __init__(self, popen):
-        self._popen = popen
-
-    def __enter__(self):
-        self._count(1)
-
-    def __exit__(self, *exc_info):
-        self._count(-1)
-
-    def _count(self, step):
-        popen = self._popen
-        if not popen._is_attentive or popen._remote is None:
-            return
-        with popen._lock:
-            popen._waiting += step
-            if popen._waiting == max(step, 0):      # the first to come, the last to go
-                popen._remote.want_input(step > 0)
 
 
 def _deadline(timeout):

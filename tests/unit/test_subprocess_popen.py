@@ -44,6 +44,14 @@ def popen(cluster):
     return lambda args, *more, **options: Popen(args, *more, cluster=cluster, **options)
 
 
+class Stubborn(object):
+    def __call__(self):
+        pass
+
+    def __reduce__(self):
+        raise TypeError('not me')
+
+
 def python(text):
     return [sys.executable, '-c', text]
 
@@ -133,10 +141,9 @@ def test_preexec_fn_is_called_on_the_other_side(popen, cluster, tmpdir):
 
 
 def test_preexec_fn_that_cannot_be_pickled_is_refused_with_the_reason(popen, cluster):
-    lock = threading.Lock()
     with pytest.raises(UsageError) as caught:
-        popen(NOTHING, preexec_fn=lambda: lock)
-    assert 'cannot be pickled, to be called on the agent: ' in str(caught.value)
+        popen(NOTHING, preexec_fn=Stubborn())
+    assert 'cannot be pickled, to be called on the agent: not me' in str(caught.value)
     assert not cluster.launched
 
 
@@ -459,6 +466,28 @@ def test_own_input_is_read_only_while_somebody_waits(popen, cluster):
         for thread in threads:
             thread.join()
         assert remote.wanted[2:] in ([True, False], [True, False] * 2, [True, False] * 3)
+    finally:
+        os.dup2(saved, 0)
+        for descriptor in (saved, reading, writing):
+            os.close(descriptor)
+
+
+@pytest.mark.skipif(PY2, reason='files of 2.7 cannot tell that they are read')
+@pytest.mark.parametrize('options', [{}, {'bufsize': 0}, {'bufsize': 1, 'text': True}])
+def test_own_input_is_read_while_somebody_reads_the_output(popen, cluster, options):
+    reading, writing = os.pipe()
+    saved = os.dup(0)
+    os.dup2(reading, 0)
+    try:
+        process = popen(python('print(input())'), stdout=PIPE, stderr=PIPE, **options)
+        os.write(writing, b'line\n')
+        assert cluster.launched[0].wanted == []
+        assert process.stdout.readline() in (b'line\n', 'line\n')
+        assert cluster.launched[0].wanted[:2] == [True, False]
+        assert process.stdout.read() in (b'', '')
+        assert process.stderr.read(10) in (b'', '')
+        process.communicate()
+        assert cluster.launched[0].wanted[-1] is False
     finally:
         os.dup2(saved, 0)
         for descriptor in (saved, reading, writing):

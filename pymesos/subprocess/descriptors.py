@@ -72,7 +72,7 @@ def _is_selectable(descriptor):
 
 def _reopen(descriptor):
     """A new description of the same pipe or terminal in place of `descriptor`; None if that cannot be."""
-    access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+    access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & (os.O_WRONLY | os.O_RDWR)
     try:
         # Elsewhere than on Linux, where there is no such path, /dev/fd gives the same description again.
         new = os.open('/proc/self/fd/%d' % descriptor, access | os.O_NONBLOCK | os.O_NOCTTY)

@@ -421,8 +421,6 @@ class _Receiver(object):
     def take(self, length):
         """So many bytes have come; whether they are wanted."""
         self.received += length
-        if self.is_stopped:
-            self.consumed = self.received
         return not self.is_stopped
 
     def finish(self, final):

@@ -178,6 +178,17 @@ def test_stop_of_a_channel_that_has_ended_already_says_nothing(world):
     assert world.program.link.output() == []
 
 
+def test_link_is_settled_without_what_was_unread_when_it_was_stopped(world):
+    world.executor.send(2, 1000)
+    for end in world.ends:
+        for channel in end.sends:
+            end.end(channel)
+    world.shuttle()
+    assert not world.program.link.is_settled
+    world.program.stop(2)
+    assert world.program.link.is_settled
+
+
 def test_stop_survives_the_loss_of_the_connection(world):
     world.executor.send(2, 1000)
     world.program.stop(2)

@@ -36,6 +36,9 @@ INSTALL = [
     'h11>=0.9,<1; python_version > "3.6"',
     'selectors2>=2.0; python_version < "3"',
     'monotonic>=1.5; python_version < "3"',
+    # The progress bar of `pymesos run`. Later ones want more packages before 3.7.
+    'tqdm>=4.58,<4.63; python_version < "3.7"',
+    'tqdm>=4.58,<5; python_version >= "3.7"',
 ]
 
 SPEED = [
@@ -51,7 +54,15 @@ ZOOKEEPER = [
     'kazoo>=2.5,<3; python_version >= "3"',
 ]
 
-TEST = ZOOKEEPER + [
+# For a preexec_fn of pymesos.subprocess that pickle does not take. Each the newest that runs there.
+CLOUDPICKLE = [
+    'cloudpickle>=1.2,<1.4; python_version < "3"',
+    'cloudpickle>=1.2,<1.7; python_version >= "3" and python_version < "3.6"',
+    'cloudpickle>=1.2,<2.3; python_version >= "3.6" and python_version < "3.8"',
+    'cloudpickle>=1.2,<4; python_version >= "3.8"',
+]
+
+TEST = ZOOKEEPER + CLOUDPICKLE + [
     'pytest>=4.6',
     'pytest-timeout>=1.4',
     # From 4.45 on, the last releases for 2.7 may optimise one example for minutes.
@@ -74,7 +85,7 @@ setup(
     zip_safe=False,
     python_requires='>=2.7,!=3.0.*,!=3.1.*,!=3.2.*,!=3.3.*,!=3.4.*',
     install_requires=INSTALL,
-    extras_require={'speed': SPEED, 'zookeeper': ZOOKEEPER, 'test': TEST},
+    extras_require={'speed': SPEED, 'zookeeper': ZOOKEEPER, 'cloudpickle': CLOUDPICKLE, 'test': TEST},
     # What 'universal' did before setuptools deprecated the word.
     options={'bdist_wheel': {'python_tag': 'py2.py3'}},
     entry_points={'console_scripts': ['pymesos = pymesos.cli:main']},

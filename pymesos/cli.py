@@ -11,6 +11,7 @@ import threading
 
 from . import __version__
 from ._compat import wait_for
+from .cli_run import add_run, split_command
 from .errors import MesosError
 from .local import LocalCluster
 
@@ -39,7 +40,9 @@ def main(arguments=None):
     if not arguments:           # for which 2.7's argparse would scold
         parser.print_help()
         return FINE
+    arguments, words = split_command(arguments) if arguments[0] == 'run' else (arguments, [])
     chosen = parser.parse_args(arguments)
+    chosen.words = words
     logging.basicConfig(level=logging.INFO if chosen.verbose else logging.WARNING,
                         format='%(asctime)s %(levelname)s %(name)s: %(message)s')
     try:
@@ -56,6 +59,7 @@ def _parser():
     parser.set_defaults(verbose=False)
     commands = parser.add_subparsers(title='commands', metavar='COMMAND', dest='command')
     commands.required = True    # as it always is on 2.7
+    add_run(commands)
     local = commands.add_parser('local', help='run an embedded cluster in the foreground', description=LOCAL)
     local.set_defaults(run=_local)
     local.add_argument('--agents', type=int, default=1, metavar='N', help='how many agents (default: 1)')

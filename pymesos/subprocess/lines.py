@@ -15,17 +15,18 @@ MAX_LINE = 1024 * 1024
 class Interleaver(object):
     """Puts the lines of several sources one after the other, each whole and with its source's tag before it.
 
-    A line longer than MAX_HELD is passed on as it comes: its source has the floor until the line ends, and the others are
-    held; ``may_feed`` says whose data there is no room for just now. If it keeps them waiting, ``release`` breaks its
-    line. A last line without an end gets one. The bytes are not looked at otherwise. Memory is bounded by MAX_HELD, and
-    what is fed at once, for each source.
+    A line longer than MAX_HELD is passed on as it comes: its source has the floor until the line ends, and the others
+    are held; ``may_feed`` says whose data there is no room for just now. If it keeps them waiting, ``release`` breaks
+    its line. A last line without an end gets one. The bytes are not looked at otherwise. Memory is bounded by MAX_HELD,
+    and what is fed at once, for each source.
     """
 
     def __init__(self):
         self._held = {}             # source -> bytes of it that are not out
         self._tags = {}
         self._ended = set()         # of the sources that are held: those that will not be fed again
-        self._floor = None          # the source whose line is out in part
+        #: The source whose line is out in part, or None.
+        self.floor = None
         self._output = deque()
         #: Bytes that wait in :meth:`output`.
         self.size = 0
@@ -42,31 +43,31 @@ class Interleaver(object):
     @property
     def is_held_up(self):
         """Whether something of other sources waits for the one that has the floor."""
-        return self._floor is not None and any(self._held.values())
+        return self.floor is not None and any(self._held.values())
 
     def feed(self, source, data):
         """Take bytes of a source."""
-        if self._floor is None:
+        if self.floor is None:
             self._pass_on(source, data)
-        elif self._floor == source:
+        elif self.floor == source:
             self._go_on(source, data)
         else:
             self._held[source] += data
 
     def end(self, source):
         """A source has ended: what is held of it is its last line, or it ends the one that is out in part."""
-        if self._floor not in (None, source):
+        if self.floor not in (None, source):
             self._ended.add(source)
             return
-        had_floor = self._floor is not None
+        had_floor = self.floor is not None
         self._finish(source)
         if had_floor:
             self._let_others()
 
     def release(self):
         """Break the line that is out in part, so that the others may go on."""
-        if self._floor is not None:
-            self._floor = None
+        if self.floor is not None:
+            self.floor = None
             self._put(b'\n')
             self._let_others()
 
@@ -94,9 +95,9 @@ class Interleaver(object):
             self._put(data)
             return
         self._put(data[:end])
-        self._floor = None
+        self.floor = None
         self._pass_on(source, data[end:])
-        if self._floor is None:
+        if self.floor is None:
             self._let_others()
 
     def _pass_on(self, source, data):
@@ -110,7 +111,7 @@ class Interleaver(object):
             rest = data[end:]
         if len(rest) >= MAX_HELD:
             self._put(self._tags[source] + rest)
-            self._floor = source
+            self.floor = source
             rest = b''
         self._held[source] = rest
 
@@ -122,9 +123,9 @@ class Interleaver(object):
         return tag + lines[:-1].replace(b'\n', b'\n' + tag) + b'\n'
 
     def _finish(self, source):
-        if self._floor == source:
+        if self.floor == source:
             self._put(b'\n')
-            self._floor = None
+            self.floor = None
         rest = self._held.pop(source)
         if rest:
             self._put(self._tagged(source, rest + b'\n'))
@@ -133,7 +134,7 @@ class Interleaver(object):
     def _let_others(self):
         """The floor is free: what was held of the others goes on, until one takes it again."""
         for source in list(self._held):
-            if self._floor is not None:
+            if self.floor is not None:
                 return
             held, self._held[source] = self._held[source], b''
             self._pass_on(source, held)

@@ -30,7 +30,7 @@ LAYERS = {
     'local.options': 'model',
     'local.': 'local',
     'testing.': 'testing',
-    'cli': 'cli', '__main__': 'cli',
+    'cli': 'cli', 'cli_run': 'cli', '__main__': 'cli',
 }
 
 #: What a layer may import besides itself. All arrows point down.

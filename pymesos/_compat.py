@@ -10,6 +10,7 @@ import fcntl
 import io
 import locale
 import os
+import select
 import signal
 import socket
 import sys
@@ -47,7 +48,7 @@ try:
 except AttributeError:              # 2.7
     JSONDecodeError = ValueError
 
-__all__ = ['DEFAULT_BUFSIZE', 'DEFAULT_CLOSE_FDS', 'JSONDecodeError', 'NetworkError', 'NullByteError', 'PY2',
+__all__ = ['DEFAULT_BUFSIZE', 'DEFAULT_CLOSE_FDS', 'JSONDecodeError', 'Latch', 'NetworkError', 'NullByteError', 'PY2',
            'block_sigpipe', 'class_getitem', 'close_on_exec', 'duplicate', 'fsdecode', 'fsencode', 'gather',
            'getfullargspec', 'is_broken_pipe', 'is_main_thread', 'monotonic', 'open_pipe', 'pipe', 'reraise',
            'selectors', 'send_gathered', 'set_pipe_size', 'socket_errors', 'text_encoding', 'wait_for', 'wait_for_lock',
@@ -264,3 +265,103 @@ def block_sigpipe():
         library.sigemptyset(signals)
         library.sigaddset(signals, int(signal.SIGPIPE))
         library.pthread_sigmask(0, signals, None)       # 0: SIG_BLOCK
+
+
+# ---- waiting for what another thread tells (subprocess) ----
+
+class _Waiter(object):
+    """One thread that waits. On 2.7, where waiting for a lock with a timeout polls, for up to 50 ms, it has a pipe."""
+
+    if PY2:
+        def __init__(self):
+            self._ends = pipe()
+
+        def wait(self, deadline):
+            """Wait until woken, or for the deadline (monotonic time, None for ever); whether it was woken."""
+            poll = select.poll()
+            poll.register(self._ends[0], select.POLLIN)
+            while True:
+                left = None if deadline is None else max(0.0, deadline - monotonic())
+                try:
+                    if poll.poll(None if left is None else left * 1000 + 1):
+                        return True
+                except select.error as error:
+                    if error.args[0] != errno.EINTR:        # a signal, whose handler has run
+                        raise
+                if left == 0.0:
+                    return False
+
+        def wake(self):
+            """End the wait. Once, by whoever took it off the list."""
+            os.write(self._ends[1], b'!')
+
+        def close(self, is_taken):
+            """Let go of what it holds, once nobody uses it: who has taken it off the list is about to wake it."""
+            if is_taken:
+                self.wait(None)
+            for end in self._ends:
+                os.close(end)
+    else:
+        def __init__(self):
+            self._lock = threading.Lock()
+            self._lock.acquire()
+
+        def wait(self, deadline):
+            """Wait until woken, or for the deadline (monotonic time, None for ever); whether it was woken."""
+            if deadline is None:
+                return self._lock.acquire()
+            return self._lock.acquire(timeout=min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX))
+
+        def wake(self):
+            """End the wait. Once, by whoever took it off the list."""
+            self._lock.release()
+
+        def close(self, is_taken):
+            """Nothing to let go of."""
+
+
+class Latch(object):
+    """Something that happens once. Any thread may tell it, and any number wait for it, with signals being handled.
+
+    There is no lock that a signal handler, or a forked child, could find taken.
+    """
+
+    __slots__ = ('_is_set', '_waiters')
+
+    def __init__(self):
+        self._is_set = False
+        self._waiters = []
+
+    def is_set(self):
+        """Whether it has happened."""
+        return self._is_set
+
+    def set(self):
+        """It happens. Twice is fine."""
+        self._is_set = True
+        while True:
+            try:
+                waiter = self._waiters.pop()
+            except IndexError:
+                return
+            waiter.wake()
+
+    def wait(self, timeout=None):
+        """Wait until it happens, for `timeout` seconds at most; whether it has."""
+        if self._is_set or (timeout is not None and timeout <= 0):
+            return self._is_set
+        deadline = None if timeout is None else monotonic() + timeout
+        waiter = _Waiter()
+        # First on the list, then the look: set() does it the other way round, so one of the two sees the other.
+        self._waiters.append(waiter)
+        try:
+            if not self._is_set:
+                waiter.wait(deadline)
+        finally:
+            try:
+                self._waiters.remove(waiter)
+                is_taken = False
+            except ValueError:
+                is_taken = True
+            waiter.close(is_taken)
+        return self._is_set

@@ -54,7 +54,7 @@ class Session(Conduit):
         self.counter = 0
         self.on_connected = self.on_started = self.on_not_started = self.on_exited = _ignore
         self.on_broken = self.on_settled = _ignore
-        #: For the hub: called with the session when it is closed for new connections, and when it holds nothing more.
+        #: For the hub: called once when no new connection is of use, and once when no descriptor is held any more.
         self.on_closed = self.on_gone = _ignore
         self._lost_after = lost_after
         self._phase = 'new'             # then connected, started (START is sent), running, over
@@ -62,7 +62,10 @@ class Session(Conduit):
         self._returncode = None
         self._must_drain = set()        # channels whose sinks on_exited waits for,
         self._drained = {}              # and the offsets up to which they must have written
-        self._is_ending = False         # by close()
+        self._is_shut = False           # on_closed was called
+        self._is_ending = False         # close() was
+        #: Whether it is closed and holds no descriptor any more.
+        self.is_gone = False
 
     def __repr__(self):
         return '<Session %s>' % ('closed' if self.is_closed or self._is_ending else self._phase)
@@ -110,9 +113,7 @@ class Session(Conduit):
         if self._is_ending:
             return
         self._is_ending = True
-        self._cancel_timer()
-        self.drop()
-        self.on_closed(self)
+        self._shut()
         for source in list(self.sources.values()):
             source.close()
         self.finish_sinks()
@@ -226,8 +227,17 @@ class Session(Conduit):
         self._look_whether_gone()
 
     def _look_whether_gone(self):
-        if self._is_ending and not any(sink.is_open for sink in self.sinks.values()):
+        if self._is_ending and not self.is_gone and not any(sink.is_open for sink in self.sinks.values()):
+            self.is_gone = True
             self.on_gone(self)
+
+    def _shut(self):
+        """Be connected no more."""
+        self._cancel_timer()
+        self.drop()
+        if not self._is_shut:
+            self._is_shut = True
+            self.on_closed(self)
 
     def _await_connection(self):
         self._cancel_timer()
@@ -243,9 +253,7 @@ class Session(Conduit):
 
     def _give_up(self, error):
         """No connection any more; the owner hears why, or how the command ended, and closes the session."""
-        self._cancel_timer()
-        self.on_closed(self)
-        self.drop()
+        self._shut()
         if self._phase == 'over':
             self._tell_exit(must=True)
             self.close()

@@ -68,9 +68,9 @@ class World(object):
         self.do(self.executor.adopt, self.sockets[1])
 
     def cut(self):
-        """End the connection; what is under way is lost."""
-        self.do(self.program.drop)
-        wait_until(lambda: not self.executor.is_connected)
+        """End the connection at the executor's end; what is under way to it is lost."""
+        self.do(self.executor.drop)
+        wait_until(lambda: not self.program.is_connected)
 
     def close(self):
         self.do(self.program.close)

@@ -97,12 +97,12 @@ def test_stream_goes_on_over_new_connections(world):
     data = bytearray()
     while len(data) < 5 * len(DATA):
         data += os.read(taken, 65536)
-        if len(data) // 500000 > len(world.executor.errors):
+        if len(data) // 500000 > len(world.program.errors):
             world.cut()
             world.connect()
     assert bytes(data) == 5 * DATA and read_all(taken) == b''
     writer.join()
-    assert len(world.executor.errors) >= 8
+    assert len(world.program.errors) >= 8
 
 
 def test_sides_tell_when_they_have_closed(world):

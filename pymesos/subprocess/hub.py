@@ -12,7 +12,7 @@ import socket
 from collections import OrderedDict
 
 from .._compat import block_sigpipe, socket_errors
-from ..errors import ConnectionFailed
+from ..errors import ConnectionFailed, UsageError
 from ..serving.listener import Listener
 from ..serving.loop import Loop
 from ..serving.peer import Peer
@@ -39,6 +39,8 @@ _GET = b'GET '
 _REQUEST = re.compile(br'GET (/[!-~]*) HTTP/1\.[01]\r?\n')
 _HEAD_END = re.compile(br'\r?\n\r?\n')
 
+MAX_PORT = 65535
+
 _WILDCARDS = ('', '0.0.0.0', '::')
 
 
@@ -47,10 +49,13 @@ class Hub(object):
 
     `host` and `port` (0: any) are listened on. `advertised_host` and `advertised_port` are what executors are told
     instead, as behind a firewall that forwards. `closing`, if given, is called on the loop's thread when it ends, and
-    `failed` there with an exception that nothing else has caught; it is logged if there is none.
+    `failed` there with an exception that nothing else has caught; it is logged if there is none. Raises
+    :class:`UsageError` for a port that cannot be.
     """
 
     def __init__(self, host='127.0.0.1', port=0, advertised_host=None, advertised_port=None, closing=None, failed=None):
+        if not 0 <= port <= MAX_PORT:
+            raise UsageError('cannot listen on port %r: expected 0 to %d' % (port, MAX_PORT))
         #: The loop, whose thread everything happens on.
         self.loop = Loop('pymesos-subprocess', self._close_all, failed or _log_failure)
         self._host = host
@@ -68,7 +73,7 @@ class Hub(object):
         """Listen and serve; returns the hub. Raises :class:`ConnectionFailed` if it cannot listen there."""
         try:
             self._listener = Listener(self.loop, Visitor.make(self), self._host, self._port, report=logger.debug)
-        except (socket_errors + (socket.gaierror, OverflowError)) as error:
+        except socket_errors as error:
             self.loop.stop()
             raise ConnectionFailed('cannot listen on %s, port %s: %s' % (self._host, self._port, error),
                                    address='%s:%s' % (self._host, self._port), errno=getattr(error, 'errno', None))

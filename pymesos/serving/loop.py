@@ -89,6 +89,8 @@ class Loop(object):
 
     def __init__(self, name, closing=None, failed=None):
         self.selector = selectors.DefaultSelector()
+        if hasattr(self.selector, 'fileno'):
+            close_on_exec(self.selector)
         #: Every :class:`~pymesos.serving.peer.Peer` that is served on it; kept by the listeners.
         self.peers = set()
         self._closing = closing or (lambda: None)

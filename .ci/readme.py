@@ -1,33 +1,36 @@
 """Run the commands of the README's first lines as they stand there, in the environment that is active.
 
-The test command first. The other one runs a framework on an embedded cluster, and then, with its master in the place of
-``local``, on a real Mesos.
+The test command first. Then the first one, which runs copies of a command on an embedded cluster, and on a real Mesos.
+The last one runs a framework on an embedded cluster, and then, with its master in the place of ``local``, on a real Mesos.
 """
 from __future__ import absolute_import, division, print_function
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MASTER = ' local'               # what the example is told, and ends with
+COPIES = 'pymesos run -n 4'      # the beginning of the first
 DEADLINE = 900                  # seconds for one command
 
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'mesos'))
 
 
 def commands():
-    """(the command that runs an example, the command that runs the tests)."""
+    """(the command that runs commands, the one that runs an example, the one that runs the tests)."""
     with open(os.path.join(ROOT, 'README.md')) as stream:
         found = re.findall(r'^    (pip install .*)$|^(pip install .*)$', stream.read(), re.MULTILINE)
     lines = [indented or plain for indented, plain in found]
     examples = [line for line in lines if line.endswith(MASTER)]
     tests = [line for line in lines if 'pytest' in line]
-    if len(examples) != 1 or len(tests) != 1:
-        sys.exit('README.md should have one command that ends with%s and one with pytest: %s' % (MASTER, lines))
-    return examples[0], tests[0]
+    if not lines or COPIES not in lines[0] or len(examples) != 1 or len(tests) != 1:
+        sys.exit('README.md should begin with %s and have one command that ends with%s and one with pytest: %s'
+                 % (COPIES, MASTER, lines))
+    return lines[0], examples[0], tests[0]
 
 
 def run(command, promise):
@@ -45,10 +48,12 @@ def run(command, promise):
 
 
 def main():
-    example, tests = commands()
-    statuses = [run(tests, ' passed'), run(example, 'hello TASK_FINISHED')]
+    copies, example, tests = commands()
+    names = '\n'.join([socket.gethostname()] * 4)
+    statuses = [run(tests, ' passed'), run(copies, names), run(example, 'hello TASK_FINISHED')]
     from real_mesos import RealMesos
     with RealMesos(agents=1) as cluster:
+        statuses.append(run(copies.replace(COPIES, COPIES + ' --master ' + cluster.master), names))
         statuses.append(run(example[:-len(MASTER)] + ' ' + cluster.master, 'hello TASK_FINISHED'))
     return max(statuses)
 

@@ -3,6 +3,7 @@ from typing import Any, Dict
 
 from pymesos import MesosSchedulerDriver, Scheduler, encode_data
 from pymesos.resources import Resources, parse
+from pymesos.subprocess import Cluster, Popen, check_output, configure, run
 
 
 class Wrong(Scheduler):
@@ -22,3 +23,14 @@ def main(framework: Dict[str, Any]) -> None:
     print(Resources([{}]).cpus + 'cpus')  # wrong
     print(parse(5), parse('') - 5)  # wrong
     MesosSchedulerDriver(Wrong(), framework, 'host', unknown=1)  # wrong
+
+
+def commands() -> None:
+    Popen(['true'], cpus='1')  # wrong
+    Popen(['true'], unknown=1)  # wrong
+    Popen(5)  # wrong
+    Popen(['true'], pass_fds=(3,))  # wrong
+    print(check_output(['date']) + 'text')  # wrong
+    print(check_output(['date'], text=True) + b'bytes')  # wrong
+    configure(mester='local')  # wrong
+    Cluster('local', port='7000')  # wrong

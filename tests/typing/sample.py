@@ -9,6 +9,9 @@ from pymesos.errors import CallRejected, ConnectionFailed, MesosError, UsageErro
 from pymesos.interface import SchedulerDriver
 from pymesos.local import LocalAgent, LocalCluster
 from pymesos.resources import Resources, parse
+from pymesos.subprocess import (CONFIG, DEVNULL, PIPE, STDOUT, CalledProcessError, Cluster, CompletedProcess, Popen,
+                                StartFailed, StartTimeout, SubprocessError, TaskLost, TimeoutExpired, call, check_call,
+                                check_output, configure, getoutput, getstatusoutput, run)
 from pymesos.utils import DAY, parse_address, parse_duration
 from pymesos.wire import calls
 
@@ -113,3 +116,37 @@ def on_an_embedded_cluster() -> List[str]:
         driver = MesosSchedulerDriver(MyScheduler('on it'), {'user': '', 'name': 'x'}, cluster.master)
         driver.start()
     return cluster.masters
+
+
+def commands() -> str:
+    CONFIG['default_mem'] = 256.0
+    configure(master='10.0.0.1:5050', host='10.0.0.9', port=7000, python=None)
+    process: Popen[bytes] = Popen(['sort'], stdin=PIPE, stdout=PIPE, cpus=0.5, constraints='rack:r1', labels={'a': 'b'})
+    stdout, stderr = process.communicate(b'b\na\n', timeout=5.0)
+    print(stdout.decode(), process.wait(timeout=1.0) + 1, process.hostname, process.agent_id, process.task_id)
+    if process.stdout is not None:
+        data: bytes = process.stdout.read()
+        print(data)
+    process.cancel()
+    with Popen('read x; echo $x', 0, shell=True, text=True, stdin=PIPE, stderr=STDOUT, umask=0o22) as texts:
+        if texts.stdin is not None:
+            texts.stdin.write('text')
+    with Cluster('local', default_cpus=0.1) as cluster:
+        call(['true'], cluster=cluster, stdout=DEVNULL, timeout=3)
+        check_call('exit 0', shell=True, image={'type': 'DOCKER'}, start_timeout=1.5)
+    done: CompletedProcess[str] = run(['cat'], input='text', text=True, capture_output=True, check=True, mem=64)
+    raw: CompletedProcess[bytes] = run([b'cat'], input=b'bytes', stdout=PIPE, gpus=1, disk=10, max_retries=0)
+    done.check_returncode()
+    text: str = check_output(['date'], encoding='utf-8', cwd='/')
+    binary: bytes = check_output(['date'], uris=['http://host/file'], env={'TZ': 'UTC'})
+    try:
+        print(getoutput('ls') + getstatusoutput('ls')[1], raw.args, binary)
+    except (CalledProcessError, TimeoutExpired) as error:
+        print(error.cmd)
+    except TaskLost as error:
+        print(error.task_id, error.reason)
+    except StartTimeout as error:
+        print(error.timeout)
+    except (StartFailed, SubprocessError):
+        raise
+    return text

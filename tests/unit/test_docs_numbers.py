@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The numbers on the page of limits are those of the code."""
 from __future__ import absolute_import, division, print_function
 
@@ -7,6 +8,8 @@ import os
 import pytest
 
 from pymesos import _operator_http, detector, errors, executor, operator_v1, process, scheduler, zookeeper
+from pymesos.subprocess import attempts, dialler, hub, lines, link, market, pool, protocol, runner, session
+from pymesos.subprocess import executor as subprocess_executor
 from pymesos.transport import channel, dial, engine, stream
 from pymesos.utils import DAY, parse_duration
 from pymesos.wire import backoff, httpmsg, recordio
@@ -44,6 +47,25 @@ NUMBERS = [
     ('path of a domain socket', '%d bytes' % dial.LONGEST_SOCKET_PATH),
     ('file that names the master', '%d KiB' % (detector.FILE_LIMIT // KIB)),
     ('data of a peer', '%d bytes' % errors.EXCERPT_BYTES),
+    ("the executor's first connection", '%g s' % dialler.REACH_WITHIN),
+    ('a connection that was cut', '%g s' % dialler.RETURN_WITHIN),
+    ('a connection that was cut', '%g s' % session.LOST_AFTER),
+    ('delay between two tries to connect', u'%g … %g s' % (dialler.SHORTEST_DELAY, dialler.LONGEST_DELAY)),
+    ('silence after which', '%g s' % link.ASK_AFTER),
+    ('silence after which', 'after %g s' % link.GIVE_UP_AFTER),
+    ('peers that have shown', '%d' % hub.MAX_STRANGERS),
+    ("a peer's time", '%g s' % hub.HANDSHAKE_TIMEOUT),
+    ('head of a request for the', '%d KiB' % (hub.MAX_HEAD // KIB)),
+    ('bytes under way', '%d KiB' % (link.WINDOW // KIB)),
+    ('a message about a command', '%d MiB' % (protocol.MAX_RECORD // MIB)),
+    ('a command waits for the first agent', '%g s' % pool.NO_AGENTS_LIMIT),
+    ('a command waits before agents', '%g s' % pool.DOUBT_AFTER),
+    ('a task is only staging', '%g s' % attempts.STAGING_LIMIT),
+    ('an unused offer', '%g s' % market.KEEP),
+    ('a killed command has', '%g s' % subprocess_executor.LONGEST_GRACE),
+    ('``pymesos run``: a line that', '%d KiB' % (lines.MAX_HELD // KIB)),
+    ('``pymesos run --each``', '%d MiB' % (lines.MAX_LINE // MIB)),
+    ('``pymesos run``: killed', '%g s' % runner.KILL_WAIT),
 ]
 
 

@@ -17,10 +17,9 @@ def text_of(*names):
         return stream.read()
 
 
-def test_program_of_the_readme_is_the_example():
-    readme = text_of('README.md')
-    program = readme.partition('```python\n')[2].partition('```\n')[0]
-    assert program == text_of('examples', 'minimal.py')
+def test_programs_of_the_readme_are_the_examples():
+    programs = re.findall('```python\n(.*?)```\n', text_of('README.md'), re.DOTALL)
+    assert programs == [text_of('examples', name) for name in ('remote_command.py', 'minimal.py')]
 
 
 def test_newest_entry_of_the_changelog_is_this_version():

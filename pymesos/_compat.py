@@ -49,12 +49,15 @@ except AttributeError:              # 2.7
     JSONDecodeError = ValueError
 
 __all__ = ['DEFAULT_BUFSIZE', 'DEFAULT_CLOSE_FDS', 'JSONDecodeError', 'Latch', 'NetworkError', 'NullByteError', 'PY2',
-           'block_sigpipe', 'class_getitem', 'close_on_exec', 'duplicate', 'fsdecode', 'fsencode', 'gather',
-           'getfullargspec', 'is_broken_pipe', 'is_main_thread', 'monotonic', 'open_pipe', 'pipe', 'reraise',
-           'selectors', 'send_gathered', 'set_pipe_size', 'socket_errors', 'text_encoding', 'wait_for', 'wait_for_lock',
-           'warn_unfinished']
+           'PYTHON', 'block_sigpipe', 'class_getitem', 'clear_of_standard_streams', 'close_on_exec',
+           'duplicate', 'fsdecode', 'fsencode', 'gather', 'getfullargspec', 'is_broken_pipe',
+           'is_main_thread', 'monotonic', 'open_pipe', 'pipe', 'reraise', 'selectors', 'send_gathered',
+           'set_pipe_size', 'socket_errors', 'text_encoding', 'wait_for', 'wait_for_lock', 'warn_unfinished']
 
 PY2 = six.PY2
+
+#: Major and minor version.
+PYTHON = sys.version_info[:2]
 
 #: What a socket raises. On 2.7 socket.error is an IOError and not an OSError.
 socket_errors = (OSError, socket.error)
@@ -173,6 +176,22 @@ def duplicate(descriptor):
     """A duplicate of a descriptor: close-on-exec, and none of those that are the standard streams'."""
     # 2.7 has no name for the one that closes on exec at once: there another thread may fork in between.
     return close_on_exec(fcntl.fcntl(descriptor, getattr(fcntl, 'F_DUPFD_CLOEXEC', fcntl.F_DUPFD), 3))
+
+
+def clear_of_standard_streams(sock):
+    """The socket, or another for the same connection if it has the number of a standard stream.
+
+    A program that has closed one of these may open it again, and so close what has taken the number since.
+    """
+    low = []
+    try:
+        while sock.fileno() <= 2:
+            low.append(sock)
+            sock = socket.fromfd(sock.fileno(), sock.family, socket.SOCK_STREAM)
+    finally:
+        for one in low:
+            one.close()
+    return close_on_exec(sock)
 
 
 def set_pipe_size(descriptor, size):

@@ -1,7 +1,6 @@
 """What the cluster behind Popen is told: CONFIG, the environment, and what is taken if neither says anything."""
 from __future__ import absolute_import, division, print_function
 
-import logging
 import math
 import os
 from collections import OrderedDict, namedtuple
@@ -12,8 +11,6 @@ from ..errors import UsageError
 from ..resources import Resources, parse
 
 __all__ = ['CONFIG', 'Settings', 'configure', 'resolve']
-
-logger = logging.getLogger(__name__)
 
 #: The configuration of this program, read when the first command is started: see :data:`OPTIONS` for the names.
 #: What it lacks is taken from the environment, and then from the defaults.
@@ -38,8 +35,10 @@ def configure(**options):
 class Settings(object):
     """What holds for one cluster: an attribute for each name of :data:`OPTIONS`; not to be changed."""
 
-    def __init__(self, values):
+    def __init__(self, values, is_assumed=False):
         self.__dict__.update(values)
+        #: Whether nobody has said which master.
+        self.is_assumed = is_assumed
 
     def key(self):
         """What tells clusters apart: two commands with equal keys share one."""
@@ -52,8 +51,8 @@ class Settings(object):
 def resolve(options=None, environment=None):
     """The :class:`Settings` that follow from `options` (a dict; None counts as not given), CONFIG and the environment.
 
-    The first of these that has a value counts. Raises :class:`UsageError` for names that are unknown and values that
-    cannot be. With no master anywhere it is the embedded cluster, and that is said at INFO.
+    The first of these that has a value counts. With no master anywhere it is the embedded cluster. Raises
+    :class:`UsageError` for names that are unknown and values that cannot be.
     """
     environment = os.environ if environment is None else environment
     layers = [_checked(options or {}), _checked(CONFIG)]
@@ -63,11 +62,10 @@ def resolve(options=None, environment=None):
         if not found and option.environment and environment.get(option.environment):
             found = [option.check(name, environment[option.environment])]
         values[name] = found[0] if found else option.default
-    if values['master'] is None:
+    is_assumed = values['master'] is None
+    if is_assumed:
         values['master'] = 'local'
-        logger.info('no master is configured (MESOS_MASTER is not set): commands run on the embedded cluster of this '
-                    'program')
-    return Settings(values)
+    return Settings(values, is_assumed)
 
 
 def _checked(options):

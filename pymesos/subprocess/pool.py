@@ -147,9 +147,10 @@ class Pool(object):
             self.cancel(number, now, 'the cluster was closed')
 
     def fail(self, make_error):
-        """Nothing will happen any more: every command ends with an exception of its own, ``make_error()``."""
-        for number in sorted(self._commands):
-            self._orders.append(End(number, None, make_error()))
+        """Nothing will happen any more: every command ends with an exception of its own, ``make_error(has_begun)``."""
+        for number, command in sorted(self._commands.items()):
+            has_begun = command.attempt is not None and command.attempt.phase != PLACED
+            self._orders.append(End(number, None, make_error(has_begun)))
         for attempt in self._attempts.all():
             if attempt.phase != OVER or attempt.is_open:
                 self._orders.append(Drop(attempt.task_id))

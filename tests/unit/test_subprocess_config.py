@@ -1,8 +1,6 @@
 """What the cluster behind Popen is told, and where it is taken from."""
 from __future__ import absolute_import, division, print_function
 
-import logging
-
 import pytest
 
 from pymesos.errors import UsageError
@@ -49,17 +47,9 @@ def test_empty_variable_counts_as_none():
     assert resolve({'MESOS_MASTER': ''}).master == 'local'
 
 
-def test_no_master_at_all_is_the_embedded_cluster_and_said_at_info(caplog):
-    caplog.set_level(logging.INFO, 'pymesos')
-    assert resolve().master == 'local'
-    assert [record.getMessage() for record in caplog.records] == [
-        'no master is configured (MESOS_MASTER is not set): commands run on the embedded cluster of this program']
-
-
-def test_a_master_that_is_called_local_is_no_news(caplog):
-    caplog.set_level(logging.INFO, 'pymesos')
-    assert resolve(master='local').master == 'local'
-    assert not caplog.records
+def test_no_master_at_all_is_the_embedded_cluster_and_it_shows_that_nobody_said_so():
+    assert (resolve().master, resolve().is_assumed) == ('local', True)
+    assert (resolve(master='local').master, resolve(master='local').is_assumed) == ('local', False)
 
 
 def test_unknown_name_in_config_is_an_error_at_use_that_lists_the_names():

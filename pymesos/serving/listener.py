@@ -7,7 +7,7 @@ import resource
 import socket
 import ssl
 
-from .._compat import close_on_exec, selectors, socket_errors
+from .._compat import clear_of_standard_streams, selectors, socket_errors
 from .loop import listen
 
 __all__ = ['Listener']
@@ -97,6 +97,11 @@ class Listener(object):
                     self._unwatch()
                     self.loop.call_later(PAUSE, self.open)
                 return
+            try:
+                sock = clear_of_standard_streams(sock)
+            except socket_errors as error:
+                self.report('cannot keep a connection: %s' % error)
+                continue
             self._take(sock)
 
     def _make_room(self):
@@ -110,7 +115,6 @@ class Listener(object):
         return bool(found)
 
     def _take(self, sock):
-        close_on_exec(sock)
         sock.setblocking(False)
         if self._unix_path is None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -136,6 +136,7 @@ def _run(chosen):
     from .subprocess.request import Request
     from .subprocess.runner import Plan, Runner
 
+    _fill_gaps()
     wanted = dict((name, getattr(chosen, option)) for name, option in OF_COMMAND)
     try:
         _check_choice(chosen)
@@ -145,16 +146,25 @@ def _run(chosen):
     except UsageError as error:
         _say(str(error))
         return USAGE
-    if not chosen.quiet and not chosen.master and not os.environ.get('MESOS_MASTER'):
+    if cluster.settings.is_assumed and not chosen.quiet:
         _say('no master is given (--master or MESOS_MASTER), so it runs on this machine')
     copies = None if chosen.each else chosen.copies or 1
     plan = Plan(chosen.words, copies, _at_once(chosen), chosen.tag, chosen.keep_going, chosen.timeout,
                 dict(os.environ, **dict(chosen.env or ())), dict(wanted, cwd=chosen.cwd, cluster=cluster))
-    has_bar = sys.stderr.isatty() and not (plan.is_alone or chosen.quiet or chosen.verbose)
+    has_bar = sys.stderr is not None and sys.stderr.isatty() and not (plan.is_alone or chosen.quiet or chosen.verbose)
     bar = Bar(sys.stderr, copies) if has_bar else NoBar()
     for handler in logging.getLogger().handlers:
         handler.addFilter(_MakeRoom(bar))
     return Runner(plan, Popen, cluster.close, bar=bar, say=_say).run()
+
+
+def _fill_gaps():
+    """Open the standard descriptors that are closed, lest others get their numbers; using them stays an error."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except EnvironmentError:
+            os.open(os.devnull, os.O_RDONLY if descriptor else os.O_WRONLY)
 
 
 def _check_choice(chosen):
@@ -194,7 +204,8 @@ class _MakeRoom(logging.Filter):
 def _say(text):
     """A line for people, on stderr; nobody has to be there to read it."""
     try:
-        sys.stderr.write('pymesos: %s\n' % text)
-        sys.stderr.flush()
+        if sys.stderr is not None:
+            sys.stderr.write('pymesos: %s\n' % text)
+            sys.stderr.flush()
     except EnvironmentError:
         pass

@@ -293,6 +293,8 @@ class Runner(object):
         """Run a command; the thread of its own."""
         try:
             try:
+                if self._is_finished:       # a cluster that was closed would start again
+                    return
                 process = self._popen(copy.args, **copy.options)
             finally:
                 for end in ends:

@@ -52,7 +52,7 @@ def test_option_that_cannot_be_is_told(text, why, capsys):
     ('run', 'pymesos: there is no command to run: pymesos run [OPTION ...] [--] COMMAND [ARGUMENT ...]\n'),
     ('run --tag --', 'pymesos: there is no command to run: pymesos run [OPTION ...] [--] COMMAND [ARGUMENT ...]\n'),
     ('run --each -n 2', 'pymesos: -n and --each exclude each other\n'),
-    ('run --cpus 0 -- true', 'pymesos: cpus=0.0: expected a number above 0\n'),
+    ('run --cpus -2 -- true', 'pymesos: cpus=-2.0: expected a number of at least 0\n'),
     ('run --mem -1 -- true', 'pymesos: mem=-1.0: expected a number of at least 0\n'),
     ('run --port 99999 -- true', 'pymesos: port=99999: expected a whole number from 0 to 65535\n'),
 ])

@@ -223,7 +223,9 @@ class Dialler(object):
 
     def _miss(self, reason):
         self._step = None
-        self._last_error = reason
+        # What the end of our patience has cut short says less than what came of the attempt before.
+        if self._attempts <= 1 or monotonic() < self._give_up_at:
+            self._last_error = reason
         self._dial_later()
 
     def _dial_later(self):

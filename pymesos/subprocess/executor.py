@@ -205,8 +205,8 @@ def _allow_descriptors():
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def main():
-    """Run the executor until the agent or a signal ends it; the exit status."""
+def main(patience=None):
+    """Run the executor until the agent or a signal ends it; the exit status. `patience` is that of its diallers."""
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s: %(message)s')
     _allow_descriptors()
     close_all_on_exec()                 # what the agent left open is none of the commands' business
@@ -217,7 +217,7 @@ def main():
         watch.release()
 
     watch = SignalWatch({signal.SIGTERM: take, signal.SIGINT: take})
-    executor = CommandExecutor(watch)
+    executor = CommandExecutor(watch, patience)
     driver = _Driver(executor, watch.release)
     executor.start(driver)
     driver.start()

@@ -1,0 +1,232 @@
+"""What the executor of commands makes of tasks, orders and ends, without a process of its own for it."""
+from __future__ import absolute_import, division, print_function
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from binascii import hexlify
+
+import pytest
+
+from pymesos.errors import CallRejected, MessageError
+from pymesos.subprocess import executor as executor_module
+from pymesos.subprocess.children import SignalWatch
+from pymesos.subprocess.command import describe_end, read_ticket
+from pymesos.subprocess.dialler import Patience
+from pymesos.subprocess.executor import CommandExecutor
+from pymesos.subprocess.hub import Hub
+from pymesos.subprocess.request import make_spec
+from pymesos.subprocess.session import Session
+from pymesos.testing import wait_until
+from pymesos.utils import encode_data
+
+pytestmark = pytest.mark.filterwarnings('ignore:.*fork.*:DeprecationWarning')
+
+
+class Driver(object):
+    """Takes updates."""
+
+    grace_shutdown_period = 3.0
+
+    def __init__(self):
+        self.updates = []
+        self.refuses = False
+
+    def sendStatusUpdate(self, status):
+        if self.refuses:
+            raise CallRejected('UPDATE: refused')
+        self.updates.append(status)
+
+
+class House(object):
+    """An executor and a program in one process."""
+
+    def __init__(self):
+        self.driver = Driver()
+        self.watch = SignalWatch()
+        self.executor = CommandExecutor(self.watch, Patience(reach=5, back=1))
+        self.executor.start(self.driver)
+        self.hub = Hub().start()
+        self.loop = self.executor.exchange.loop
+        self.sessions = []
+
+    def task(self, name='t', **more):
+        session = Session(self.hub.loop, os.urandom(16), os.urandom(32))
+        self.sessions.append(session)
+        self.hub.loop.carry_out(lambda: self.hub.expect(session))
+        host, port = self.hub.address
+        data = {'host': host, 'port': port, 'identity': hexlify(session.identity).decode('ascii'),
+                'key': hexlify(session.key).decode('ascii')}
+        return dict({'task_id': {'value': name}, 'data': encode_data(json.dumps(data).encode('ascii'))}, **more)
+
+    def launch(self, args, **options):
+        """The session of a command that was told to start."""
+        task = self.task()
+        session = self.sessions[-1]
+        spec = make_spec(args, stdin='null', stdout='null', stderr='null', **options)
+        session.on_connected = lambda session: session.start(spec)
+        self.executor.launchTask(self.driver, task)
+        return session
+
+    def await_update(self):
+        wait_until(lambda: self.driver.updates)
+        return self.driver.updates[-1]
+
+    def close(self):
+        self.executor.stop('the test is over')
+        self.executor.close()
+        self.hub.stop()
+        self.watch.close()
+
+
+@pytest.fixture
+def house():
+    house = House()
+    yield house
+    house.close()
+
+
+def ticket(**changes):
+    data = dict({'host': 'h', 'port': 5, 'identity': '00' * 16, 'key': 'ff' * 32}, **changes)
+    return {'data': encode_data(json.dumps(data).encode('ascii'))}
+
+
+def test_ticket_says_where_the_program_is_and_what_proves_us():
+    found = read_ticket(ticket(preexec=encode_data(b'code')))
+    assert (found.address, found.identity, found.key, found.code) == (('h', 5), b'\0' * 16, b'\xff' * 32, b'code')
+    assert read_ticket(ticket()).code is None
+
+
+@pytest.mark.parametrize('task', [
+    {}, {'data': None}, {'data': '!'}, {'data': encode_data(b'[]')}, ticket(port='x'), ticket(port=None),
+    ticket(identity='00'), ticket(identity='zz' * 16), ticket(key='00' * 31), ticket(key=7), ticket(preexec=7)])
+def test_ticket_that_cannot_be_read_is_an_error_that_repeats_nothing_of_it(task):
+    with pytest.raises(MessageError) as caught:
+        read_ticket(task)
+    assert str(caught.value).startswith('cannot read the data of the task: ') and len(str(caught.value)) < 60
+
+
+@pytest.mark.parametrize('returncode, text', [
+    (0, 'Command exited with status 0'), (3, 'Command exited with status 3'),
+    (-9, 'Command terminated with signal Killed'), (-64, 'Command terminated with signal 64')])
+def test_end_is_told_in_the_words_of_mesos(returncode, text):
+    assert describe_end(returncode) == text
+
+
+def test_launch_while_all_ends_is_refused_as_dropped(house):
+    house.executor.stop('the end')
+    house.executor.launchTask(house.driver, house.task())
+    assert house.await_update() == {'task_id': {'value': 't'}, 'state': 'TASK_DROPPED',
+                                    'message': 'the executor is shutting down'}
+
+
+def test_task_that_is_launched_twice_runs_once(house):
+    task = house.task()
+    started = []
+    house.sessions[0].on_connected = lambda session: session.start(
+        make_spec(['true'], stdin='null', stdout='null', stderr='null'))
+    house.sessions[0].on_started = lambda pid, hostname: started.append(pid)
+    house.executor.launchTask(house.driver, task)
+    house.executor.launchTask(house.driver, task)
+    assert house.await_update()['state'] == 'TASK_FINISHED'
+    assert len(started) == len(house.driver.updates) == 1
+
+
+def test_hostname_and_pid_are_told(house):
+    heard = []
+    session = house.launch(['true'])
+    session.on_started = lambda *args: heard.append(args)
+    wait_until(lambda: heard)
+    assert heard[0][0] > 0 and heard[0][1] == house.executor.hostname
+
+
+@pytest.mark.parametrize('message', [
+    {'type': 'START', 'args': []}, {'type': 'SIGNAL', 'number': 'x'}, {'type': 'SIGNAL', 'number': -1},
+    {'type': 'SIGNAL', 'number': signal.NSIG}, {'type': 'SIGNAL'}])
+def test_program_that_breaks_the_protocol_loses_its_command(house, message):
+    session = house.launch(['sleep', '100'])
+    session.on_started = lambda pid, hostname: session.send_message(message)
+    update = house.await_update()
+    assert update['state'] == 'TASK_FAILED' and 'broke the protocol: a ' in update['message']
+
+
+def test_signal_zero_and_messages_of_later_versions_do_nothing(house):
+    session = house.launch(['sleep', '0.5'])
+
+    def started(pid, hostname):
+        session.signal(0)
+        session.send_message({'type': 'DANCE'})
+
+    session.on_started = started
+    wait_until(lambda: house.driver.updates and house.driver.updates[-1]['state'] == 'TASK_FINISHED')
+
+
+def test_update_that_is_refused_is_logged_and_the_next_one_sent(house, caplog):
+    house.driver.refuses = True
+    session = house.launch(['true'])
+    exited = []
+    session.on_exited = exited.append
+    wait_until(lambda: exited)
+    wait_until(lambda: 'an update cannot be sent: UPDATE: refused' in caplog.text)
+    house.driver.refuses = False
+    house.launch(['true'])
+    assert house.await_update()['state'] == 'TASK_FINISHED'
+
+
+def test_fault_of_ours_is_logged_and_ends_nobody_else(house, caplog):
+    def fail():
+        raise ZeroDivisionError('ours')
+
+    house.loop.order(fail)
+    house.launch(['true'])
+    assert house.await_update()['state'] == 'TASK_FINISHED'
+    assert 'a fault of the executor' in caplog.text and 'ZeroDivisionError' in caplog.text
+
+
+def test_stop_may_be_called_by_several_at_once_and_kills_what_runs(house):
+    session = house.launch(['sleep', '100'])
+    started = []
+    session.on_started = lambda *args: started.append(args)
+    wait_until(lambda: started)
+    threads = [threading.Thread(target=house.executor.stop, args=('the end',)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert [update['state'] for update in house.driver.updates if update['state'] != 'TASK_RUNNING'] == ['TASK_KILLED']
+
+
+def test_stop_waits_for_a_moment_for_programs_that_do_not_take_what_is_left(house):
+    session = house.launch(['true'])
+    exited = []
+    session.on_exited = exited.append
+    wait_until(lambda: exited)
+    house.hub.stop()
+    house.executor.stop('the end')
+    assert [update['state'] for update in house.driver.updates] == ['TASK_FINISHED']
+
+
+def test_executor_imports_nothing_of_the_programs_side():
+    text = ('import sys, pymesos.subprocess.executor\n'
+            'print([name for name in sys.modules if name.startswith("pymesos.subprocess.")])')
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+    output = subprocess.check_output([sys.executable, '-c', text], env=environment).decode('ascii')
+    ours = ['carrier', 'children', 'command', 'descriptors', 'dialler', 'executor', 'link', 'protocol', 'pumps',
+            'spawn']
+    names = [name.rpartition('.')[2] for name in eval(output)]
+    assert sorted(name for name in names if name != 'posix_spawn') == ours
+
+
+def test_descriptors_are_allowed_as_far_as_the_system_lets_us(monkeypatch):
+    asked = []
+    monkeypatch.setattr(executor_module.resource, 'setrlimit', lambda which, limits: asked.append(limits))
+    for limits, expected in (((1024, 2048), [(2048, 2048)]), ((1024, -1), [(4096, -1)]), ((8192, 8192), []),
+                             ((-1, -1), [])):
+        monkeypatch.setattr(executor_module.resource, 'getrlimit', lambda which, limits=limits: limits)
+        del asked[:]
+        executor_module._allow_descriptors()
+        assert asked == expected

@@ -219,6 +219,7 @@ class Loop(object):
             while not self._is_stopping:
                 for key, events in self.selector.select(self._patience()):
                     self._call(key.data, events)
+                key = None              # what it leads to may have ended: not to be kept until the next event
                 self._follow_orders()
                 self._fire_timers()
         finally:

@@ -1,13 +1,16 @@
 """The loop's timers and orders, and servers that share it."""
 from __future__ import absolute_import, division, print_function
 
+import gc
 import socket
 import threading
+import weakref
 
 import pytest
+from pymesos._compat import selectors
 from pymesos.serving.http_server import Answer, HttpServer
 from pymesos.serving.loop import CANCELLED_TIMERS, Loop
-from pymesos.testing import LeakCheck
+from pymesos.testing import LeakCheck, wait_until
 
 TIMEOUT = 30.0
 
@@ -48,6 +51,28 @@ def test_timer_is_over_once_it_has_fired(loop):
     loop.carry_out(lambda: None)
     assert not timer.is_pending
     timer.cancel()
+
+
+class OneReader(object):
+    """Takes one event, and has ended with it."""
+
+    def __init__(self, loop, sock):
+        self._loop, self._socket = loop, sock
+        loop.carry_out(self._watch)
+
+    def _watch(self):
+        self._loop.watch(self._socket, 0, selectors.EVENT_READ, self._ready)
+
+    def _ready(self, _events):
+        self._loop.watch(self._socket, selectors.EVENT_READ, 0, None)
+        self._socket.close()
+
+
+def test_what_took_the_last_event_and_has_ended_is_not_kept(loop):
+    ours, theirs = socket.socketpair()
+    kept = weakref.ref(OneReader(loop, ours))
+    theirs.close()
+    wait_until(lambda: (gc.collect(), kept() is None)[1], TIMEOUT)
 
 
 def test_timers_that_were_called_off_do_not_pile_up(loop):

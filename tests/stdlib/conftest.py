@@ -14,6 +14,9 @@ import pymesos.subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
+#: Of the environment that has the library; the suite is told the interpreter's own.
+EXECUTABLE = sys.executable
+
 #: Each of the suite's commands asks for little, and there is more than any of its tests takes at once.
 RESOURCES = 'cpus:8;mem:4096;disk:10000'
 DEFAULTS = {'default_cpus': 0.1, 'default_mem': 32}
@@ -25,7 +28,7 @@ def local_master():
     code = 'import sys; from pymesos.cli import main; sys.exit(main(sys.argv[1:]))'
     environment = dict(os.environ, PYTHONUNBUFFERED='1',
                        PYTHONPATH=os.path.dirname(os.path.dirname(os.path.abspath(pymesos.__file__))))
-    process = subprocess.Popen([sys.executable, '-c', code, 'local', '--port', '0', '--resources', RESOURCES],
+    process = subprocess.Popen([EXECUTABLE, '-c', code, 'local', '--port', '0', '--resources', RESOURCES],
                                stdout=subprocess.PIPE, env=environment)
     try:
         line = process.stdout.readline().decode()

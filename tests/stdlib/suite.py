@@ -49,9 +49,10 @@ def load():
 
 def _leave_virtual_environment():
     """Let sys tell of the interpreter itself: a few tests give it another name, by which it finds no environment."""
-    sys.executable = os.path.realpath(sys.executable)
     for name in ('prefix', 'exec_prefix'):
         setattr(sys, name, getattr(sys, 'base_' + name, getattr(sys, 'real_prefix', getattr(sys, name))))
+    base = os.path.join(sys.exec_prefix, 'bin', 'python%d.%d' % sys.version_info[:2])
+    sys.executable = base if os.path.exists(base) else os.path.realpath(sys.executable)
 
 
 def find_tests(module):

@@ -198,6 +198,10 @@ def _failed_update(exc_info):
     logger.error('an update cannot be sent: %s', exc_info[1], exc_info=None if is_known else exc_info)
 
 
+def _ignore(_number, _frame):
+    """Do nothing. Not SIG_IGN, which commands would inherit."""
+
+
 def _allow_descriptors():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < DESCRIPTORS:
@@ -216,7 +220,9 @@ def main(patience=None):
         taken.append(number)
         watch.release()
 
-    watch = SignalWatch({signal.SIGTERM: take, signal.SIGINT: take})
+    # The others are what a command may send to its parent, as it would locally: they must not end all commands.
+    watch = SignalWatch({signal.SIGTERM: take, signal.SIGINT: take, signal.SIGHUP: _ignore, signal.SIGUSR1: _ignore,
+                         signal.SIGUSR2: _ignore})
     executor = CommandExecutor(watch, patience)
     driver = _Driver(executor, watch.release)
     executor.start(driver)

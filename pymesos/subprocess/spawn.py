@@ -112,6 +112,8 @@ class _Order(object):
         #: As the user named it: what an error names, too.
         self.executable = executable or self.args[0]
         packed = spec.get('env')
+        #: Whether it is what the program has itself, so that a ``preexec_fn`` may change it as it may locally.
+        self.is_env_inherited = bool(spec.get('env_is_inherited'))
         #: None for that of the executor, out of which its driver took the token.
         self.env = None if packed is None else dict(
             (decode_data(name), decode_data(packed[name])) for name in packed)
@@ -208,13 +210,18 @@ def _become(order, code, loads, stdio, report):
             culprit = None
         _change_self(order, code is not None)
         if code is not None:
+            if order.is_env_inherited and order.env is not None:
+                _take_on(order.env)
+                order.env = None
             if not _call_user(loads, code, report):
                 return
             if order.group is None and os.getpgrp() == parents_group:
                 os.setpgid(0, 0)
             report.close_others()
         culprit = order.executable
-        os.execvpe(order.executable, order.args, os.environ if order.env is None else order.env)
+        if order.env is None:
+            os.execvp(order.executable, order.args)     # with what os.putenv has done, too
+        os.execvpe(order.executable, order.args, order.env)
     except BaseException as error:
         report.tell(describe(error, culprit))
 
@@ -237,6 +244,13 @@ def _change_self(order, has_code):
         os.setregid(order.group_id, order.group_id)
     if order.user_id is not None:
         os.setreuid(order.user_id, order.user_id)
+
+
+def _take_on(env):
+    """Make `env` (bytes) that of this process."""
+    ours = getattr(os, 'environb', os.environ)
+    ours.clear()
+    ours.update(env)
 
 
 def _call_user(loads, code, report):

@@ -5,7 +5,6 @@ import hashlib
 import io
 import os
 import sys
-import threading
 import zipfile
 from collections import namedtuple
 
@@ -52,17 +51,15 @@ echo 'pymesos: there is no Python here; tried: {tried}' >&2; exit 127"""
 #: `data` (bytes) is a zip with the sha256 `digest` (hexadecimal), to be called `name`.
 Bundle = namedtuple('Bundle', 'data digest name')
 
-# Guards _made.
-_lock = threading.Lock()
+# The one of this process. Without a lock, which a forked child could find taken: two that are made at once are equal.
 _made = []
 
 
 def bundle():
     """The :class:`Bundle` of this installation, made once. Raises :class:`UsageError` if its files are not there."""
-    with _lock:
-        if not _made:
-            _made.append(pack(_sources()))
-        return _made[0]
+    if not _made:
+        _made.append(pack(_sources()))
+    return _made[0]
 
 
 def pack(sources):

@@ -157,11 +157,13 @@ class Runtime(object):
         made = None if settings.use_installed_executor else bundle()
         self._command = (installed_command_line(settings.python) if made is None
                          else command_line(settings.python, made))
-        self.hub = Hub(settings.host, settings.port, _advertised_host(settings), settings.advertised_port).start()
+        self.hub = Hub(settings.host, settings.port, _advertised_host(settings), settings.advertised_port,
+                       lambda: self.keeper.over())
+        self.keeper = Keeper(self.hub, settings, self._gone)
+        self.hub.start()
         try:
             if made is not None:
                 self._bundle_path = self.hub.publish(uuid.uuid4().hex, made.name, made.data)
-            self.keeper = Keeper(self.hub, settings, self._gone)
             self.driver = Driver(CommandScheduler(self.keeper), make_framework(settings, [settings.role]),
                                  settings.master, principal=settings.principal, secret=settings.secret,
                                  timeout=max(settings.failover_timeout, settings.master_timeout), tls=settings.tls)
@@ -183,7 +185,7 @@ class Runtime(object):
         start_timeout = settings.start_timeout if request.start_timeout is None else request.start_timeout
         remote = Remote(self.keeper, next(self._numbers))
         job = Job(remote, request, spec, streams, kind)
-        self.keeper.tell(self.keeper.submit, job, wanted, max_retries, start_timeout)
+        self.keeper.submit(job, wanted, max_retries, start_timeout)
         return remote
 
     def _wish(self, settings, request):

@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import logging
 import os
 import threading
+from collections import deque
 from functools import partial
 
 from .._compat import Latch, monotonic, socket_errors
@@ -58,6 +59,8 @@ class Keeper(object):
         self._settings = settings
         self._gone = gone
         self._pool = Pool(self._is_linked, settings.role, settings.executor_idle)
+        self._submitted = deque()       # arguments of submit() that the loop has not seen yet
+        self._is_over = False           # the loop has ended, or is about to
         self._jobs = {}                 # number: Job
         self._sessions = {}             # task id: Session
         self._placed = {}               # task id: Job, of the attempts that are to run them
@@ -75,6 +78,14 @@ class Keeper(object):
         """Have a function called on the loop, and then what follows decided."""
         self._loop.order(partial(self._told, function, args))
 
+    def submit(self, job, wanted, max_retries, start_timeout):
+        """Run a command."""
+        self._submitted.append((job, wanted, max_retries, start_timeout))
+        self.tell(self._take_submitted)
+        # First on the list, then the look; ending does it the other way round, so one of the two sees the other.
+        if self._is_over:
+            self._loop.carry_out(self._take_submitted)
+
     @staticmethod
     def now():
         """The time, for what the pool is told."""
@@ -86,12 +97,15 @@ class Keeper(object):
 
     # ---- users
 
-    def submit(self, job, wanted, max_retries, start_timeout):
-        """Run a command."""
+    def _take_submitted(self):
+        while self._submitted:
+            self._take(*self._submitted.popleft())
+
+    def _take(self, job, wanted, max_retries, start_timeout):
         number = job.remote.number
         self._jobs[number] = job
-        if self._failure is not None:
-            self._end(number, None, StartFailed(self._failure))
+        if self._failure is not None or self._is_closing:
+            self._end(number, None, self._make_failure(False))
             return
         self._pool.submit(number, wanted, max_retries, start_timeout, monotonic())
         if self._patience is None and not self._has_subscribed:
@@ -170,9 +184,15 @@ class Keeper(object):
         self._gone(self._failure)
 
     def _make_failure(self, has_begun):
-        if has_begun:
-            return TaskLost(self._failure, message=self._failure)
-        return StartFailed(self._failure, message=self._failure)
+        text = self._failure or 'the cluster was closed'
+        return (TaskLost if has_begun else StartFailed)(text, message=text)
+
+    def over(self):
+        """The loop is about to end: nobody is left waiting."""
+        self._is_over = self._is_closing = True
+        self._take_submitted()
+        for number, job in sorted(self._jobs.items()):
+            self._end(number, None, self._make_failure(job.remote.pid is not None))
 
     def _lose_patience(self):
         if not self._has_subscribed:
@@ -244,7 +264,7 @@ class Keeper(object):
     def _ask(self):
         """On a thread of its own: what the master's agents have."""
         settings = self._settings
-        address = self.driver.master
+        address = self.driver.master or ''
         if settings.master.startswith('https://'):
             address = 'https://' + address
         try:

@@ -1,4 +1,4 @@
-"""What the pool wants done: to the master, to the connections of commands, and to those who wait for them. Pure data."""
+"""What the pool wants done: to the master, to connections of commands, and to those who wait for them. Pure data."""
 from __future__ import absolute_import, division, print_function
 
 from collections import namedtuple

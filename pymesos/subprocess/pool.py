@@ -31,7 +31,7 @@ STARVING, CLAIM_AGAIN = 5.0, 5.0
 #: Seconds before a command that was lost is tried again, doubled each time, and the most.
 RETRY, LONGEST_RETRY = 0.25, 8.0
 
-#: How often the master may say no to an ACCEPT, and how often offers may turn out to be stale, before it is an error.
+#: How often the master may say no, and how often offers may turn out to be stale, before it is an error.
 MOST_REFUSALS, MOST_STALE = 3, 20
 
 #: Seconds before the master is asked again to take roles.
@@ -94,6 +94,7 @@ class Pool(object):
         self._roles = {role}            # that commands want
         self._known_roles = {role}      # that the master knows of
         self._asked_roles = None        # that it was asked to take
+        self._role_refusals = 0
         self._is_closed = False
         self._is_news = False           # something may fit that did not before
 
@@ -233,13 +234,15 @@ class Pool(object):
                 self._wait(command, now, RETRY * 2 ** command.refusals)
 
     def roles_set(self, roles, error, now, is_refusal=False):
-        """The answer to a SetRoles. `is_refusal`: the master said no, and not for the moment only."""
+        """The answer to a SetRoles. `is_refusal`: the master said no."""
         if self._asked_roles != set(roles):
             return                      # of an earlier subscription
-        if error is not None and not is_refusal:
+        self._role_refusals += is_refusal
+        if error is not None and self._role_refusals < MOST_REFUSALS:       # perhaps for the moment only
             self._timers.set(_ROLES, now + ROLES_AGAIN)
             return
         self._asked_roles = None
+        self._role_refusals = 0
         if error is None:
             self._known_roles = set(roles)
             return

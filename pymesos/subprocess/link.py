@@ -125,7 +125,6 @@ class Link(object):
         receiver = self._receives[channel]
         if not receiver.is_stopped:
             receiver.is_stopped = True
-            receiver.consumed = receiver.received
             receiver.owes_stop = receiver.final is None
 
     def received(self, channel):
@@ -166,7 +165,7 @@ class Link(object):
     def is_settled(self):
         """Whether all channels have ended both ways and each side has told the other that it has everything.
 
-        What :meth:`output` gave last may still have to be written.
+        What :meth:`output` gave last may still have to be written, and what has arrived to be consumed.
         """
         return (all(sender.is_ended and sender.acknowledged == sender.offset + 1 for sender in self._senders)
                 and all(receiver.is_done for receiver in self._receivers))
@@ -395,7 +394,7 @@ class _Receiver(object):
 
     @property
     def is_done(self):
-        return self.final is not None and not self.is_behind() and self.consumed == self.received
+        return self.final is not None and not self.is_behind()
 
     def tell(self):
         """(channel, received, limit), which the peer is told now."""
@@ -431,8 +430,6 @@ class _Receiver(object):
                                 % (self.channel, final, self.received,
                                    '' if self.final is None else ', and it had ended it'))
         self.received = self.final = final
-        if self.is_stopped:
-            self.consumed = final
         self.owes_stop = False
         self.must_tell = True
 

@@ -59,6 +59,7 @@ class Session(Conduit):
         self._lost_after = lost_after
         self._phase = 'new'             # then connected, started (START is sent), running, over
         self._timer = None              # lost, or lingering
+        self._is_left = False           # by an executor that has everything
         self._returncode = None
         self._must_drain = set()        # channels whose sinks on_exited waits for,
         self._drained = {}              # and the offsets up to which they must have written
@@ -154,6 +155,8 @@ class Session(Conduit):
         logger.debug('an executor\'s connection is gone: %s', error)
         if self._has_told_settled:
             self.close()
+        elif self.link.is_settled:      # it has gone because it has everything; ours is still to be written
+            self._is_left = True
         elif self._phase in ('started', 'running', 'over'):
             self._await_connection()
 
@@ -170,9 +173,9 @@ class Session(Conduit):
             self.link.end(CONTROL)
 
     def settled(self):
-        """Stay for a while, so that the executor can learn the same."""
+        """Stay for a while if the executor may still have to learn the same."""
         self._cancel_timer()
-        self._timer = self.loop.call_later(LINGER, self.close)
+        self._timer = self.loop.call_later(0.0 if self._is_left else LINGER, self.close)
         self.on_settled()
 
     # -- control messages

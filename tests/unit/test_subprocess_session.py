@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from pymesos._compat import monotonic
 from pymesos.errors import ConnectionLost, ProtocolError, UsageError
 from pymesos.subprocess import session as session_module
 from pymesos.subprocess.protocol import STDERR, STDIN, STDOUT
@@ -314,6 +315,23 @@ def test_session_that_has_all_lingers_for_an_executor_that_does_not_know(make, m
     attempt.wait('connected', 'started', 'exited', 'settled')
     wait_until(lambda: 'gone' in attempt.names())
     assert not attempt.session.is_connected
+
+
+def test_session_whose_executor_has_left_does_not_linger(attempt):
+    taken, writing = make_pipe()
+    attempt.connect()
+    attempt.do(attempt.session.attach, STDOUT, writing)
+    attempt.do(attempt.session.start, START)
+    attempt.says(STARTED)
+    attempt.output(STDOUT, b'x' * 100000)
+    attempt.exits()
+    wait_until(lambda: attempt.executor.settlings)
+    attempt.cut()
+    assert attempt.session._timer is None
+    begun = monotonic()
+    assert read_all(taken) == b'x' * 100000
+    attempt.wait('connected', 'started', 'exited', 'settled', 'closed', 'gone')
+    assert monotonic() - begun < session_module.LINGER / 2
 
 
 # ---- what executors must not do

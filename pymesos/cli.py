@@ -7,10 +7,9 @@ import logging
 import os
 import signal
 import sys
-import threading
 
 from . import __version__
-from ._compat import wait_for
+from ._compat import Latch
 from .cli_run import add_run, split_command
 from .errors import MesosError
 from .local import LocalCluster
@@ -19,6 +18,9 @@ __all__ = ['main']
 
 #: Exit statuses: all went well; it failed; it was called wrongly (argparse's own).
 FINE, FAILED = 0, 1
+
+#: Seconds: a signal that comes just before a wait does not interrupt it, and its handler runs behind it.
+LOOK = 1.0
 
 LOCAL = """\
 Run an embedded Mesos cluster in the foreground: a master and agents that speak the v1 APIs of Mesos 1.11 and run
@@ -84,7 +86,7 @@ def _local(chosen):
         agents=chosen.agents, resources=_one_or_each(chosen.resources), attributes=_one_or_each(chosen.attributes),
         roles=chosen.roles.split(',') if chosen.roles else None, host=chosen.host, port=chosen.port,
         credentials=_read_credentials(chosen.credentials), work_dir=chosen.work_dir)
-    ended = threading.Event()
+    ended = Latch()             # an Event has a lock, which the handler might find taken by the wait that it interrupts
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with cluster:
@@ -93,7 +95,8 @@ def _local(chosen):
                           'agents': agents or 'there are no agents',
                           'kept': 'which is kept' if chosen.work_dir else 'which is removed at the end'})
             sys.stdout.flush()
-            wait_for(ended)
+            while not ended.wait(LOOK):
+                continue
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -6,15 +6,18 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 import pymesos
 
 
-def start(*arguments):
+def start(*arguments, **options):
+    """The command with `arguments`, or `program` (keyword) in its place."""
+    how = ['-c', options['program']] if options else ['-m', 'pymesos']
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
-    return subprocess.Popen([sys.executable, '-m', 'pymesos'] + list(arguments), env=env, stdout=subprocess.PIPE,
+    return subprocess.Popen([sys.executable] + how + list(arguments), env=env, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, bufsize=0)
 
 
@@ -23,8 +26,8 @@ def started():
     """:func:`start`, whose children are killed behind the test if they still run."""
     children = []
 
-    def begin(*arguments):
-        children.append(start(*arguments))
+    def begin(*arguments, **options):
+        children.append(start(*arguments, **options))
         return children[-1]
 
     yield begin
@@ -62,6 +65,43 @@ def test_local_prints_the_address_and_how_to_use_it_and_ends_cleanly(number, sta
     assert 'Ctrl-C' in ''.join(lines)
     child.send_signal(number)
     output, errors = child.communicate()
+    assert (child.returncode, errors) == (0, b'')
+    assert b'The embedded cluster has ended.' in output
+
+
+#: Ends the cluster by SIGTERM at one line of what waits for its end.
+ENDED_AT_A_LINE = '''
+import os, signal, sys
+from pymesos.cli import main
+
+left = [%d]
+
+def trace(frame, event, _):
+    if event == 'line' and frame.f_code.co_name == 'wait':
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+    return trace
+
+class Output(object):
+    write = sys.stdout.write
+
+    def flush(self):
+        sys.settrace(trace)
+
+sys.stdout = Output()
+sys.exit(main(['local', '--agents', '0', '--port', '0']))
+'''
+
+
+@pytest.mark.parametrize('line', range(1, 9))
+def test_local_ends_wherever_the_signal_comes(line, started):
+    child = started(program=ENDED_AT_A_LINE % line)
+    killer = threading.Timer(60, child.kill)
+    killer.start()
+    output, errors = child.communicate()
+    killer.cancel()
+    killer.join()
     assert (child.returncode, errors) == (0, b'')
     assert b'The embedded cluster has ended.' in output
 

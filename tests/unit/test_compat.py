@@ -135,14 +135,18 @@ def test_wait_for_returns_whether_the_event_is_set():
 
 @pytest.mark.parametrize('timeout', ['None', '60'])
 def test_signal_handlers_run_while_the_main_thread_waits(timeout):
-    # The handler sets the event that its own thread waits for, as driver.stop() does in one.
+    # The handler has another thread set the event that its own waits for, as driver.stop() does in one. It must not
+    # do so itself: it may have interrupted the wait while that held the event's lock.
     program = ('import os, signal, sys, threading\n'
                'from pymesos._compat import wait_for\n'
-               'event, seen = threading.Event(), []\n'
+               'event, seen, (alarm, waker) = threading.Event(), [], os.pipe()\n'
                'def handler(number, frame):\n'
                '    seen.append(number)\n'
-               '    len(seen) == 5 and event.set()\n'
+               '    len(seen) == 5 and os.write(waker, b"!")\n'
                '    os.write(1, b"seen\\n")\n'
+               'thread = threading.Thread(target=lambda: os.read(alarm, 1) and event.set())\n'
+               'thread.daemon = True\n'
+               'thread.start()\n'
                'signal.signal(signal.SIGUSR1, handler)\n'
                'os.write(1, b"ready\\n")\n'
                'sys.exit(0 if wait_for(event, %s) and len(seen) == 5 else 3)\n' % timeout)

@@ -1,7 +1,7 @@
 """Run the commands of the README's first lines as they stand there, in the environment that is active.
 
-The test command first. Then the first one, which runs copies of a command on an embedded cluster, and on a real Mesos.
-The last one runs a framework on an embedded cluster, and then, with its master in the place of ``local``, on a real Mesos.
+The test command first. Then the first one, which runs copies of a command, on an embedded cluster and on a real Mesos.
+The last one runs a framework on an embedded cluster, and then, with its master in the place of ``local``, on Mesos.
 """
 from __future__ import absolute_import, division, print_function
 

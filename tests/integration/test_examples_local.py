@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import os
+import re
 import subprocess
 import sys
 
@@ -37,6 +38,25 @@ def test_programs_print_what_the_tutorial_shows(arguments, status):
     assert found == status
     # The order in which commands end is not promised, only what is said of each.
     assert lines and not {line.strip() for line in lines} - set(blocks('tutorial.rst'))
+
+
+REMOTE_SORT = r"""sorted on \S+: \[u?'1', u?'9', u?'10'\]
+sum: 3
+done: 0 A TEXT
+Command '\['sh', '-c', 'exit 3'\]' returned non-zero exit status 3\.
+not started: No such file or directory
+$"""
+
+
+@pytest.mark.parametrize('arguments, wanted', [
+    (('remote_command.py',), r"one ran on \S+\nanother \[u?'has', u?'sorted'\] on \S+\n$"),
+    (('remote_sort.py',), REMOTE_SORT),
+    (('remote_pool.py', 'minimal.py', 'batch.py'), r'((minimal|batch)\.py: \d\d+\n){2}$'),
+])
+def test_programs_with_subprocess_print_what_they_say(arguments, wanted):
+    status, output = run(*arguments)
+    assert status == 0
+    assert re.match(wanted, output), output
 
 
 def test_tests_of_the_tutorial_pass_with_strict_markers():

@@ -3,7 +3,7 @@ from typing import Any, Dict
 
 from pymesos import MesosSchedulerDriver, Scheduler, encode_data
 from pymesos.resources import Resources, parse
-from pymesos.subprocess import Cluster, Popen, check_output, configure, run
+from pymesos.subprocess import Cluster, Popen, check_output, configure
 
 
 class Wrong(Scheduler):

@@ -131,6 +131,8 @@ def split_command(arguments):
 def _run(chosen):
     # With all that it takes, which `pymesos local` does not need.
     from .subprocess.cluster import Cluster
+    from .subprocess.infos import make_resources
+    from .subprocess.placement import parse_constraints
     from .subprocess.popen import Popen
     from .subprocess.progress import Bar, NoBar
     from .subprocess.request import Request
@@ -140,9 +142,11 @@ def _run(chosen):
     wanted = dict((name, getattr(chosen, option)) for name, option in OF_COMMAND)
     try:
         _check_choice(chosen)
-        Request(**wanted)
+        request = Request(**wanted)
+        parse_constraints(request.constraints)
         cluster = Cluster(chosen.master, **dict((name, getattr(chosen, name)) for name in OF_CLUSTER
                                                 if getattr(chosen, name) is not None))
+        make_resources(request, cluster.settings)
     except UsageError as error:
         _say(str(error))
         return USAGE

@@ -219,7 +219,9 @@ class Attempts(object):
         attempt.looks = 0
         if update.state in ENDED:
             self._take_end(attempt, update, now)
-        elif update.state in OUT_OF_REACH:
+            return
+        attempt.last = update
+        if update.state in OUT_OF_REACH:
             self._take_absence(attempt, update, now)
 
     def _take_end(self, attempt, update, now):
@@ -234,7 +236,6 @@ class Attempts(object):
         self._forget_if_done(attempt, now)
 
     def _take_absence(self, attempt, update, now):
-        attempt.last = update
         if attempt.phase == PLACED:
             self._lose(attempt, update, now)
             self.kill(attempt, now + STAGING)       # should its agent come back
@@ -333,9 +334,14 @@ class Attempts(object):
             return
         self._orders.append(Drop(attempt.task_id))
         attempt.is_open = False
+        if update is None:
+            why = 'its connection broke, and Mesos does not answer'
+        elif attempt.terminal is None and update.state not in OUT_OF_REACH:
+            why = 'its connection broke; Mesos last said %s of it, and it is killed' % update.state
+        else:
+            why = describe(update, '')
         error = TaskLost(
-            'task %s on agent %s was lost: %s' % (attempt.task_id, self._agents.hostname(attempt.agent_id),
-                                                  describe(update, 'its connection broke, and Mesos does not answer')),
+            'task %s on agent %s was lost: %s' % (attempt.task_id, self._agents.hostname(attempt.agent_id), why),
             attempt.task_id, attempt.agent_id, update and update.state, update and update.reason,
             update and update.message)
         self._end(attempt, None, error, now)

@@ -80,6 +80,7 @@ class Command(Conduit):
         self._has_ended = False         # Mesos was told so, or is about to be
         self._verdict = None            # (state, message) that is to be told instead of how it ended
         self._kill_timer = self._running_timer = None
+        self._is_flush_due = False
 
     def start(self):
         """Dial the program, which says what to run."""
@@ -120,12 +121,28 @@ class Command(Conduit):
 
     # ---- the connection
 
+    def flush(self):
+        """Write what the link has to say, at the end of this turn of the loop.
+
+        The end of a small command is the end of its process and of two pipes, all at once: one packet tells of all.
+        """
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            self.loop.order(self._flush_now)
+
+    def _flush_now(self):
+        self._is_flush_due = False
+        super(Command, self).flush()
+
     def _proven(self, sock, trailing):
         self.adopt(sock, trailing)
 
     def connection_lost(self, error):
-        """The connection is gone: make another one."""
-        self._dialler.again(str(error))
+        """The connection is gone: make another one, unless the program has hung up because it has everything."""
+        if self.link.is_settled:
+            self._dispose()
+        else:
+            self._dialler.again(str(error))
 
     def protocol_broken(self, error):
         """The program does what it must not: it cannot be served."""
@@ -229,7 +246,8 @@ class Command(Conduit):
         status = {'task_id': {'value': self.task_id}, 'state': state, 'message': message}
         if returncode is not None:
             status['data'] = encode_data(dumps({'returncode': returncode}))
-        logger.info('task %s: %s, %s', self.task_id, state, message)
+        logger.log(logging.DEBUG if self._verdict is None else logging.INFO, 'task %s: %s, %s', self.task_id, state,
+                   message)
         self._host.update(status)
         if self.is_closed:
             self._host.forget(self)

@@ -269,7 +269,7 @@ def _call_user(loads, code, report):
 def _forget_handlers():
     """A signal to a child whose ``preexec_fn`` takes long must neither run a handler of ours nor wake our loop."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
 

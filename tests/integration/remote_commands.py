@@ -175,6 +175,23 @@ class Site(object):
         children = len(children_of(self.process.pid))
         return len(os.listdir(root + '/fd')), len(os.listdir(root + '/task')), children, memory
 
+    def descriptors(self):
+        """What the descriptors of the executor are: a list of texts."""
+        found = []
+        for name in os.listdir('/proc/%d/fd' % self.process.pid):
+            try:
+                found.append(os.readlink('/proc/%d/fd/%s' % (self.process.pid, name)))
+            except OSError:             # closed since
+                continue
+        return found
+
+    def streams(self):
+        """The connections of the executor to the program: how many."""
+        port = ':%04X ' % self.hub.port
+        with open('/proc/%d/net/tcp' % self.process.pid) as table:
+            inodes = set('socket:[%s]' % line.split()[9] for line in table if port in line.partition(': ')[2])
+        return len(inodes & set(self.descriptors()))
+
     def close(self):
         """End the executor, if it has not ended, and everything else."""
         if self.process.poll() is None:

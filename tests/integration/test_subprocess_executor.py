@@ -409,17 +409,23 @@ def test_no_key_is_logged(site):
 # ---- many
 
 def test_thousand_in_a_row_and_two_hundred_at_once_leave_nothing(site):
-    site.launch(['true']).wait('settled')
+    first = site.launch(['true'])
+    first.wait('settled')
+    site.await_end(first)
+    wait_until(lambda: not site.streams())
+    descriptors, threads = site.holds()[:2]
     run_many(site, 200, 200)
-    wait_until(lambda: site.holds()[2] == 0)
-    descriptors, threads, _, memory = site.holds()
+    wait_until(lambda: not site.streams() and site.holds()[2] == 0)
+    memory = site.holds()[3]
     run_many(site, 1000, 8)
     run_many(site, 200, 200)
     for remote in site.remotes:
         assert remote.wait('exited') == 0
     wait_until(lambda: len(ended_tasks(site)) >= len(site.remotes))
     assert sorted(ended_tasks(site)) == sorted(remote.name for remote in site.remotes)
-    wait_until(lambda: site.holds()[:3] == (descriptors, threads, 0))
+    wait_until(lambda: site.holds()[:3] == (descriptors, threads, 0),
+               message=lambda: '%r to become %r; open are %r' % (site.holds(), (descriptors, threads, 0),
+                                                                 site.descriptors()))
     assert site.holds()[3] < memory + GROWTH
 
 

@@ -1,4 +1,4 @@
-"""What the executor of commands makes of tasks, orders and ends, without a process of its own for it."""
+"""What an executor makes of the tasks, orders and ends of commands, without a process of its own for it."""
 from __future__ import absolute_import, division, print_function
 
 import json

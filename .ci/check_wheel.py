@@ -34,7 +34,7 @@ def faults(checkout, wheel):
     if 'pymesos/py.typed' not in held:
         yield 'there is no py.typed'
     for text in ('\nRequires-Python: >=2.7', '\nLicense: BSD-3-Clause', '\nProvides-Extra: speed',
-                 '\nProvides-Extra: zookeeper', '\nProvides-Extra: test'):
+                 '\nProvides-Extra: zookeeper', '\nProvides-Extra: cloudpickle', '\nProvides-Extra: test'):
         if text not in metadata:
             yield 'the metadata lack %r' % text.strip()
     if not any('/licenses/LICENSE' in name or name.endswith('/LICENSE') for name in names):

@@ -2,7 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import sys
-from multiprocessing.pool import ThreadPool
+from multiprocessing.dummy import Pool        # of threads
 
 from pymesos.subprocess import PIPE, TaskLost, run
 
@@ -15,7 +15,7 @@ def count_words(path):
             return path, error
 
 
-pool = ThreadPool(8)
+pool = Pool(8)
 for path, words in pool.imap_unordered(count_words, sys.argv[1:]):
     print('%s: %s' % (path, words))
 pool.close()

@@ -407,18 +407,9 @@ class Runner(object):
 
 
 def _cancel(processes):
-    """Kill commands through Mesos, on a thread of its own: the calls may wait for the master."""
-    def cancel():
-        for process in processes:
-            try:
-                process.cancel()
-            except Exception:           # the others want to be killed, too; the cluster's end takes the rest
-                logger.warning('cannot kill %r', process, exc_info=True)
-
-    if processes:
-        thread = threading.Thread(target=cancel, name='pymesos-run-kill')
-        thread.daemon = True
-        thread.start()
+    """Have Mesos kill commands: the whole group of each, with a grace. Does not wait."""
+    for process in processes:
+        process.cancel()
 
 
 def _is_terminal(descriptor):

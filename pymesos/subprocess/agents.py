@@ -75,6 +75,10 @@ class Agents(object):
         agent = self._agents.get(agent_id)
         return agent.executors.get(kind) if agent is not None else None
 
+    def has_executors(self, kind):
+        """Whether there is one of that kind anywhere."""
+        return any(executor.kind == kind and not executor.is_lost for executor in self._executors.values())
+
     def begin_executor(self, agent_id, kind, resources):
         """A new one, which starts with its first task."""
         self._started += 1

@@ -106,13 +106,13 @@ def pile_up(offers):
     return list(piles.values())
 
 
-def place(waiting, piles, is_warm, is_avoided):
+def place(waiting, piles, is_warm, is_avoided, is_patient=lambda item: False):
     """The :class:`Placement`\\ s for as many of `waiting` as fit, first come, first placed; uses up the piles.
 
     `waiting` is an iterable of what has `wanted` and `claimed` (the id of the agent that is kept for it, or None).
     What does not fit holds up nothing behind it, but nobody else gets an agent that is claimed.
     `is_warm(agent_id, kind)` tells whether an executor is there already, `is_avoided(agent_id)` whether nothing should
-    be started there now.
+    be started there now, `is_patient(item)` whether it should not be the first where no executor is.
     """
     placements, hopeless, started = [], set(), set()
     claimed = dict((item.claimed, item) for item in waiting if item.claimed is not None)
@@ -122,13 +122,16 @@ def place(waiting, piles, is_warm, is_avoided):
         return (agent_id, kind) in started or is_warm(agent_id, kind)
 
     for item in waiting:
-        if id(item.wanted) in hopeless and item.claimed is None:
+        patient = is_patient(item)
+        shape = id(item.wanted), patient
+        if shape in hopeless and item.claimed is None:
             continue
-        allowed = [pile for pile in piles if claimed.get(pile.agent_id, item) is item]
+        allowed = [pile for pile in piles if claimed.get(pile.agent_id, item) is item
+                   and not (patient and not has_executor(pile.agent_id, item.wanted.kind))]
         found = _best(item.wanted, allowed, has_executor)
         if found is None:
             if item.claimed is None:
-                hopeless.add(id(item.wanted))
+                hopeless.add(shape)
             continue
         pile, part = found
         pile.keep(part.rest)

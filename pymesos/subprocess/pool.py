@@ -25,6 +25,9 @@ DOUBT_AFTER, DOUBT_AGAIN = 3.0, 10.0
 #: Seconds that a command waits for there to be any agent at all.
 NO_AGENTS_LIMIT = 60.0
 
+#: Seconds that a command waits for an offer of an agent that has an executor for it.
+PATIENCE = 0.05
+
 #: Seconds that the oldest command waits before an agent is kept free for it, and between two choices of that agent.
 STARVING, CLAIM_AGAIN = 5.0, 5.0
 
@@ -45,7 +48,7 @@ EXECUTOR_TERMINATED = 'REASON_EXECUTOR_TERMINATED'
 
 NOTHING = Resources()
 
-_MARKET, _DOUBT, _ROLES = ('market', ''), ('doubt', ''), ('roles', '')
+_MARKET, _DOUBT, _ROLES, _PATIENCE = ('market', ''), ('doubt', ''), ('roles', ''), ('patience', '')
 
 
 class Command(object):
@@ -432,10 +435,22 @@ class Pool(object):
         if ready and self._is_news and len(self._market):
             placements = placement.place(
                 ready, self._market.piles(), lambda agent_id, kind: self._agents.executor(agent_id, kind) is not None,
-                lambda agent_id: self._agents.is_avoided(agent_id, now))
+                lambda agent_id: self._agents.is_avoided(agent_id, now), lambda command: self._is_patient(command, now))
             self._accept(placements, now)
         self._is_news = False
         self._see_to_the_starving(now)
+
+    def _is_patient(self, command, now):
+        """Whether a command waits for one of the executors that run: offers of their agents come at once if there is
+        room, and to start another one takes far longer."""
+        until = command.waiting_since + PATIENCE
+        if now >= until or not self._agents.has_executors(command.wanted.kind):
+            return False
+        self._timers.set_if_sooner(_PATIENCE, until)
+        return True
+
+    def _due_patience(self, _key, _now):
+        self._is_news = True
 
     def _accept(self, placements, now):
         by_pile = OrderedDict()

@@ -167,10 +167,29 @@ def test_commands_that_wait_are_launched_together():
 def test_each_agent_has_an_accept_of_its_own():
     play = Play()
     play.submit(1, 2, wanted=BIG)
-    play.offer(text='cpus:4.5;mem:999', agent='a1')
-    accepts = play.of(Accept, play.offer(text='cpus:4.5;mem:999', agent='a2'))
-    assert [accept.agent_id for accept in play.of(Accept)] == ['a1', 'a2']
-    assert len(accepts) == 1
+    accepts = play.of(Accept, play.offer(text='cpus:4.5;mem:999', agent='a1'))
+    assert [accept.agent_id for accept in accepts] == ['a1']
+    accepts = play.of(Accept, play.offer(text='cpus:4.5;mem:999', agent='a2') + play.go(0.1))
+    assert [accept.agent_id for accept in accepts] == ['a2']
+
+
+def test_executor_that_runs_is_waited_for_before_another_is_started():
+    play = Play()
+    play.finish(play.run(1))
+    play.go(1.0)
+    play.submit(2)
+    assert play.of(Accept, play.offer(agent='a2') + play.go(0.03)) == []
+    accept, = play.of(Accept, play.offer(agent='a1'))
+    assert accept.agent_id == 'a1'
+
+
+def test_executor_that_runs_is_not_waited_for_for_long():
+    play = Play()
+    play.finish(play.run(1))
+    play.go(1.0)
+    play.submit(2)
+    accept, = play.of(Accept, play.offer(agent='a2') + play.go(0.06))
+    assert accept.agent_id == 'a2'
 
 
 def test_all_offers_of_an_agent_are_taken_together():

@@ -10,7 +10,7 @@ import six
 from .errors import InvalidAddress, UsageError, excerpt
 from .utils import hide_secret, parse_address
 
-__all__ = ['Detector', 'FixedDetector', 'LocalDetector', 'ZooKeeperDetector', 'detect']
+__all__ = ['Detector', 'FixedDetector', 'LocalDetector', 'ZooKeeperDetector', 'detect', 'first_peers']
 
 #: Where ZooKeeper listens if an address names no port.
 ZOOKEEPER_PORT = 2181
@@ -63,6 +63,22 @@ def detect(master_uri, listener, scheme='http'):
     if uri.startswith(_ZOOKEEPER):
         return ZooKeeperDetector(uri, listener, scheme)
     return FixedDetector(uri, listener, scheme)
+
+
+def first_peers(master_uri):
+    """The addresses, a list of :class:`pymesos.utils.Address`, with which one gets to the leader of `master_uri`.
+
+    Masters, or ZooKeeper's servers; [] for the embedded cluster, which is in this process. Connects to nothing. Raises
+    :class:`InvalidAddress`.
+    """
+    uri = master_uri.strip()
+    if uri.startswith('file://'):
+        uri = _read_file(uri)
+    if uri == 'local':
+        return []
+    if uri.startswith(_ZOOKEEPER):
+        return [parse_address(server, ZOOKEEPER_PORT) for server in parse_zookeeper(uri)[0].split(',')]
+    return [_parse_master(item, uri, 'http') for item in uri.split(',')]
 
 
 class Detector(object):

@@ -1,8 +1,8 @@
-from typing import Callable, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from .utils import Address
 
-__all__ = ['Detector', 'FixedDetector', 'LocalDetector', 'ZooKeeperDetector', 'detect']
+__all__ = ['Detector', 'FixedDetector', 'LocalDetector', 'ZooKeeperDetector', 'detect', 'first_peers']
 
 ZOOKEEPER_PORT: int
 FILE_LIMIT: int
@@ -12,6 +12,8 @@ FORMS: str
 _Listener = Callable[[Tuple[Address, ...]], object]
 
 def detect(master_uri: str, listener: _Listener, scheme: str = ...) -> Detector: ...
+
+def first_peers(master_uri: str) -> List[Address]: ...
 
 class Detector:
     def __init__(self, name: str, listener: _Listener) -> None: ...

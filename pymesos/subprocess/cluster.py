@@ -11,8 +11,8 @@ import threading
 import uuid
 
 from .._compat import monotonic, socket_errors
-from ..errors import InvalidAddress, UsageError
-from ..utils import parse_address
+from ..detector import first_peers
+from ..errors import UsageError
 from . import infos
 from .bundle import bundle, command_line, installed_command_line
 from .config import resolve
@@ -32,7 +32,9 @@ CLOSE_TIMEOUT = 5.0
 #: Which wishes are remembered, so that equal ones are one object.
 MOST_WISHES = 1000
 
-WILDCARDS = ('', '0.0.0.0', '::')
+WILDCARDS = ('0.0.0.0', '::')
+
+LOOPBACK = '127.0.0.1'
 
 # Of this process and its parents: (pid, Runtime). Appending and copying are atomic, and need no lock in a child.
 _runtimes = []
@@ -157,7 +159,11 @@ class Runtime(object):
         made = None if settings.use_installed_executor else bundle()
         self._command = (installed_command_line(settings.python) if made is None
                          else command_line(settings.python, made))
-        self.hub = Hub(settings.host, settings.port, _advertised_host(settings), settings.advertised_port,
+        host, advertised = settings.host, settings.advertised_host
+        if host is None or (advertised is None and host in WILDCARDS):
+            facing = _facing_address(settings.master)
+            host, advertised = host or facing, advertised or facing
+        self.hub = Hub(host, settings.port, advertised, settings.advertised_port,
                        lambda: self.keeper.over())
         self.keeper = Keeper(self.hub, settings, self._gone)
         self.hub.start()
@@ -241,21 +247,23 @@ class Runtime(object):
         _forget(self)
 
 
-def _advertised_host(settings):
-    """What agents are told where every address is listened on: the one with which this machine reaches the master."""
-    if settings.advertised_host is not None or settings.host not in WILDCARDS:
-        return settings.advertised_host
-    try:
-        master = parse_address(settings.master)
-        family = socket.AF_INET6 if ':' in master.host else socket.AF_INET
-        probe = socket.socket(family, socket.SOCK_DGRAM)
+def _facing_address(master):
+    """The address (text) of this machine with which it reaches the master: loopback for one on this machine."""
+    for peer in first_peers(master):
+        if peer.scheme == 'unix':
+            continue
         try:
-            probe.connect((master.host, master.port))       # which sends nothing
-            return probe.getsockname()[0]
-        finally:
-            probe.close()
-    except (InvalidAddress,) + socket_errors:
-        return None                     # the hub takes the name of this machine
+            # What is sent nothing needs no answer: the system only chooses the way.
+            family, kind, protocol, _name, address = socket.getaddrinfo(peer.host, peer.port, 0, socket.SOCK_DGRAM)[0]
+            probe = socket.socket(family, kind, protocol)
+            try:
+                probe.connect(address)
+                return probe.getsockname()[0]
+            finally:
+                probe.close()
+        except socket_errors as error:
+            logger.warning('cannot tell which address of this machine faces %s: %s', peer, error)
+    return LOOPBACK
 
 
 def _remember(runtime):

@@ -173,9 +173,9 @@ OPTIONS = OrderedDict([
     ('user', Option(None, _text, None)),
     ('name', Option(None, _text, None)),
     ('failover_timeout', Option(300.0, _amount(0), None)),
-    # The port that executors dial: the address and the port that are listened on (0: any), and what the agents are
-    # told instead, where they see this machine by another name.
-    ('host', Option('127.0.0.1', _text, None)),
+    # The port that executors dial: the address (None: the one of this machine that faces the master) and the port that
+    # are listened on (0: any), and what the agents are told instead, where they see this machine by another name.
+    ('host', Option(None, _text, None)),
     ('port', Option(0, _whole(0, 65535), None)),
     ('advertised_host', Option(None, _text, None)),
     ('advertised_port', Option(None, _whole(1, 65535), None)),

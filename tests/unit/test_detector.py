@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymesos import zookeeper
-from pymesos.detector import FORMS, detect, parse_zookeeper
+from pymesos.detector import FORMS, detect, first_peers, parse_zookeeper
 from pymesos.errors import InvalidAddress, MessageError, UsageError
 from pymesos.testing import wait_until
 from pymesos.utils import Address
@@ -515,3 +515,16 @@ def test_server_that_closes_at_once_is_asked_less_and_less(running, caplog):
         begin = time.time()
         wait_until(lambda: time.time() - begin > 3)
         assert 2 <= server.count <= 15
+
+
+@pytest.mark.parametrize('uri, expected', [
+    ('h', ['h:5050']), (' https://h:1,[::1]:2 ', ['h:1', '[::1]:2']), ('local', []),
+    ('zk://user:pass@h1,h2:3/mesos', ['h1:2181', 'h2:3'])])
+def test_first_peers_are_the_masters_or_the_servers_of_zookeeper(uri, expected):
+    assert [peer.netloc for peer in first_peers(uri)] == expected
+
+
+def test_first_peers_of_a_file_are_those_of_what_it_says(tmpdir):
+    path = tmpdir.join('master')
+    path.write('zk://h1/mesos\n')
+    assert [peer.netloc for peer in first_peers('file://%s' % path)] == ['h1:2181']

@@ -20,7 +20,7 @@ def test_defaults_are_those_of_the_docs():
     settings = resolve(master='m')
     assert (settings.default_cpus, settings.default_mem) == (1, 1024)
     assert (settings.default_gpus, settings.default_disk) == (0, 0)
-    assert settings.host == '127.0.0.1'
+    assert settings.host is None             # the address that faces the master
     assert settings.port == 0
     assert settings.role == '*'
     assert str(settings.executor_resources) == 'cpus:0.01;mem:32'

@@ -1,7 +1,7 @@
 """Attacks on the port of subprocess while sessions stream over it, which must not be disturbed."""
 from __future__ import absolute_import, division, print_function
 
-import hashlib
+import gc
 import os
 import random
 import resource
@@ -14,20 +14,16 @@ import time
 import pytest
 
 from pymesos._compat import close_on_exec, monotonic
-from pymesos.serving.loop import Loop
-from pymesos.subprocess.carrier import Conduit
-from pymesos.subprocess.dialler import Dialler, Exchange
+from pymesos.subprocess import hub as hub_module
 from pymesos.subprocess.hub import HANDSHAKE_TIMEOUT, MAX_STRANGERS, Hub
-from pymesos.subprocess.protocol import EXECUTOR_SENDS, PROGRAM_SENDS, STDIN, STDOUT, make_hello, pack_head, pack_resume
-from pymesos.subprocess.session import Session
+from pymesos.subprocess.protocol import make_hello, pack_head, pack_resume
 from pymesos.testing import wait_until
+from subprocess_cats import TIMEOUT, CatLoop, Stream
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'unit'))
 from subprocess_dialling import answer, ask, connect  # noqa: E402
 
-TIMEOUT = 120.0
-
-#: Sessions that stream, and bytes that each sends and gets back while nobody attacks, at least.
+#: Sessions that stream, and bytes that each sends and gets back before, while and after somebody attacks, at least.
 SESSIONS = 4
 LEAST = 3000000
 
@@ -35,97 +31,6 @@ LEAST = 3000000
 HALF_OPEN = 1000
 
 RESET = struct.pack('ii', 1, 0)
-
-
-class Cat(Conduit):
-    """An executor whose command is ``cat``: what comes on stdin goes out on stdout."""
-
-    def __init__(self, loop, address, session):
-        super(Cat, self).__init__(loop, EXECUTOR_SENDS, PROGRAM_SENDS)
-        self.losses = []
-        self.dialler = Dialler(Exchange(loop), address, session.identity, session.key, self.adopt, self.losses.append)
-
-    def message_received(self, message):
-        reader, writer = (close_on_exec(end) for end in os.pipe())
-        self.attach_sink(STDIN, writer)
-        self.attach_source(STDOUT, reader, closed=lambda _source: self.loop.order(self._exit))
-        self.send_message({'type': 'STARTED', 'pid': 1, 'hostname': u'here'})
-
-    def connection_lost(self, error):
-        self.losses.append(error)
-        self.dialler.again(str(error))
-
-    def _exit(self):
-        self.send_message({'type': 'EXITED', 'returncode': 0, 'drained': {}})
-        for channel in EXECUTOR_SENDS:
-            self.link.end(channel)
-        self.flush()
-
-    def settled(self):
-        self.close()
-
-
-class Stream(threading.Thread):
-    """A session that writes random bytes to a cat, and reads them back, until it is told to finish."""
-
-    def __init__(self, hub, loop, address=None):
-        super(Stream, self).__init__(name='stream')
-        self.daemon = True
-        self.session = Session(hub.loop, os.urandom(16), os.urandom(32))
-        self.told = []
-        self.session.on_exited = lambda returncode: self.told.append(returncode)
-        self.session.on_broken = self.told.append
-        self.session.on_connected = self._connected
-        self.is_finishing = False
-        self.got = 0
-        self._ready = threading.Event()
-        hub.loop.carry_out(lambda: hub.expect(self.session))
-        self.cat = Cat(loop, address or hub.address, self.session)
-        loop.cats.append(self.cat)
-        loop.carry_out(self.cat.dialler.start)
-        self.start()
-
-    def _connected(self, session):
-        reader, self._writer = (close_on_exec(end) for end in os.pipe())
-        self._reader, writer = (close_on_exec(end) for end in os.pipe())
-        session.attach(STDIN, reader)
-        session.attach(STDOUT, writer)
-        session.start({'type': 'START'})
-        self._ready.set()
-
-    def run(self):
-        assert self._ready.wait(TIMEOUT)
-        sent = hashlib.sha1()
-        got = hashlib.sha1()
-
-        def write():
-            block = os.urandom(50000)
-            while not self.is_finishing:
-                sent.update(block)
-                view = memoryview(block)
-                while len(view):
-                    view = view[os.write(self._writer, view):]
-            os.close(self._writer)
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        while True:
-            data = os.read(self._reader, 65536)
-            if not data:
-                break
-            got.update(data)
-            self.got += len(data)
-        os.close(self._reader)
-        writer.join()
-        self.is_right = sent.digest() == got.digest()
-
-    def finish(self):
-        """Write no more, and check that all came back and that nothing had been disturbed."""
-        self.is_finishing = True
-        self.join(TIMEOUT)
-        assert not self.is_alive() and self.is_right
-        wait_until(lambda: self.told and self.session.is_gone, timeout=TIMEOUT)
-        assert self.told == [0] and self.cat.losses == []
 
 
 def descriptors():
@@ -166,10 +71,7 @@ def hub(faults):
 
 @pytest.fixture
 def loop(faults):
-    cats = []
-    loop = Loop('cats', lambda: [cat.dialler.cancel() or cat.close() for cat in cats], faults.append)
-    loop.cats = cats
-    loop.start()
+    loop = CatLoop(faults.append).start()
     yield loop
     loop.stop()
 
@@ -183,6 +85,8 @@ def streams(hub, loop):
     before = [stream.got for stream in streams]
     wait_until(lambda: all(stream.got > got + LEAST for stream, got in zip(streams, before)), timeout=TIMEOUT,
                message='the streams to go on')
+    for stream in streams:
+        stream.is_finishing = True
     for stream in streams:
         stream.finish()
 
@@ -212,7 +116,9 @@ def check_nothing_is_left(hub, before):
     """No stranger is held any more, no descriptor of one, and no memory to speak of."""
     wait_until(lambda: not hub._strangers and not hub._listener.connections, timeout=TIMEOUT)
     wait_until(lambda: descriptors() <= before[0], timeout=TIMEOUT, message=lambda: '%d' % descriptors())
-    assert resident() - before[1] < 64 * 1024 * 1024
+    gc.collect()
+    # The attackers' own megabytes among them, which PyPy keeps for a while.
+    assert resident() - before[1] < 128 * 1024 * 1024
 
 
 def test_peers_without_a_secret_get_no_byte(hub, streams, random_seed):
@@ -373,7 +279,6 @@ def test_connections_that_are_reset_at_once_are_no_trouble(hub, streams):
 
 
 def test_thieves_of_the_bundle_s_path_who_do_not_read_are_closed_in_time(hub, streams, monkeypatch):
-    from pymesos.subprocess import hub as hub_module
     monkeypatch.setattr(hub_module, 'STALLED_AFTER', 0.2)
     path = hub.publish('t' * 32, 'large', b'x' * 20000000)
     before = descriptors(), resident()

@@ -1,0 +1,157 @@
+"""Streams of subprocess over real connections that are cut, silent or many, between hubs and executors."""
+from __future__ import absolute_import, division, print_function
+
+import os
+import random
+import resource
+import subprocess
+import threading
+
+import pytest
+
+from pymesos.subprocess import carrier, dialler, link
+from pymesos.subprocess.hub import Hub
+from pymesos.subprocess.protocol import STDOUT
+from pymesos.testing import FaultProxy, wait_until
+from subprocess_cats import TIMEOUT, Cat, CatLoop, Stream
+
+CUTS = 40
+
+
+@pytest.fixture
+def faults():
+    return []
+
+
+@pytest.fixture
+def hub(faults):
+    hub = Hub(failed=faults.append).start()
+    yield hub
+    hub.stop()
+    assert not faults, faults
+
+
+@pytest.fixture
+def loop(faults):
+    loop = CatLoop(faults.append).start()
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture
+def proxy(hub):
+    with FaultProxy('%s:%d' % hub.address) as proxy:
+        yield proxy
+
+
+def through(proxy):
+    host, _, port = proxy.netloc.rpartition(':')
+    return host, int(port)
+
+
+def test_streams_survive_cuts_at_any_byte_of_either_direction(hub, loop, proxy, random_seed, monkeypatch):
+    monkeypatch.setattr(dialler, 'LONGEST_DELAY', 0.02)
+    chance = random.Random(random_seed)
+    streams = [Stream(hub, loop, through(proxy)) for _ in range(3)]
+    for _ in range(CUTS):
+        # Of the handshake, which may be cut as well, the executor tells nothing, but it dials again.
+        accepted = hub._listener.accepted
+        proxy.cut_after(chance.choice([0, 50, 110, 1000, 300000]) + chance.randrange(1, 200),
+                        chance.choice(['up', 'down']), chance.choice([True, False]))
+        wait_until(lambda: hub._listener.accepted > max(accepted, len(streams)), timeout=TIMEOUT)
+    for stream in streams:
+        stream.is_finishing = True
+    for stream in streams:
+        stream.finish(losses=None)
+
+
+def test_connection_that_has_gone_silent_is_given_up_and_the_stream_goes_on_over_another_one(hub, loop, proxy,
+                                                                                           monkeypatch):
+    for module in (link, carrier):
+        monkeypatch.setattr(module, 'LOOK_EVERY', 0.05)
+        monkeypatch.setattr(module, 'GIVE_UP_AFTER', 1.0)
+    monkeypatch.setattr(link, 'ASK_AFTER', 0.3)
+    stream = Stream(hub, loop, through(proxy))
+    wait_until(lambda: stream.got > 1000000, timeout=TIMEOUT)
+    proxy.black_hole()
+    wait_until(lambda: stream.cat.losses, timeout=TIMEOUT)
+    assert 'nothing was heard of the other side for 1 s' in str(stream.cat.losses[0])
+    proxy.reset()
+    proxy.pass_through()
+    got = stream.got
+    wait_until(lambda: stream.got > got + 1000000, timeout=TIMEOUT)
+    stream.finish(losses=True)
+
+
+def test_many_streams_at_once_share_two_threads(hub, loop):
+    streams = [Stream(hub, loop) for _ in range(50)]
+    wait_until(lambda: all(stream.got > 100000 for stream in streams), timeout=TIMEOUT)
+    names = [thread.name for thread in threading.enumerate()]
+    assert len([name for name in names if name in ('pymesos-subprocess', 'cats')]) == 2
+    for stream in streams:
+        stream.is_finishing = True
+    for stream in streams:
+        stream.finish()
+
+
+class Yes(Cat):
+    """An executor whose command prints for ever."""
+
+    def message_received(self, message):
+        self.child = subprocess.Popen(['yes'], stdout=subprocess.PIPE, close_fds=True)
+        self.attach_source(STDOUT, os.dup(self.child.stdout.fileno()), closed=lambda _source: self.loop.order(self._exit))
+        self.child.stdout.close()
+        self.link.stop(1)
+        self.send_message({'type': 'STARTED', 'pid': self.child.pid, 'hostname': u'here'})
+
+    def _exit(self):
+        self.child.wait()
+        super(Yes, self)._exit()
+
+
+class Unread(Stream):
+    """A session whose output is not read."""
+
+    make_cat = Yes
+
+    def run(self):
+        pass
+
+    def read(self, size):
+        while size:
+            data = os.read(self._reader, min(size, 1 << 20))
+            assert data.replace(b'y\n', b'') in (b'', b'y', b'\n', b'\ny')
+            size -= len(data)
+
+
+def count_turns(loop):
+    turns = []
+    select = loop.selector.select
+    loop.selector.select = lambda timeout=None: turns.append(1) or select(timeout)
+    return turns
+
+
+def used():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def test_program_that_prints_for_ever_stands_still_when_nobody_reads_and_costs_nothing(hub, loop):
+    stream = Unread(hub, loop)
+    source = wait_until(lambda: stream.cat.sources.get(STDOUT))
+    seen = []
+    wait_until(lambda: seen.append(source.offset) or len(seen) > 100 and len(set(seen[-100:])) == 1, timeout=TIMEOUT)
+    turns = [count_turns(one) for one in (hub.loop, loop)]
+    processor = used()
+    threading.Event().wait(2.0)
+    assert used() - processor < 0.1
+    assert max(len(one) for one in turns) < 3
+    assert source.offset < 2000000
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    stream.read(50000000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 20000
+    os.close(stream._reader)
+    # The reader is gone, and so is the program.
+    wait_until(lambda: stream.told and stream.session.is_gone, timeout=TIMEOUT)
+    assert stream.told == [0] and stream.cat.child.returncode in (-13, 1)      # SIGPIPE; on 2.7 EPIPE
+    os.close(stream._writer)

@@ -129,6 +129,7 @@ class Children(object):
         self._watch = watch
         self._running = {}              # pid: Child
         self._starting = {}             # the same of those that have not executed their program yet
+        self._failed = set()            # pids of those that could not, and are about to end
         self._left = set()              # groups that outlived their leaders
         self._prune_timer = None
         self.null = None
@@ -148,8 +149,8 @@ class Children(object):
             self._prune_timer.cancel()
 
     def __len__(self):
-        """How many run or are being started."""
-        return len(self._running) + len(self._starting)
+        """How many there are, in whatever state."""
+        return len(self._running) + len(self._starting) + len(self._failed)
 
     @property
     def has_left_over(self):
@@ -163,18 +164,13 @@ class Children(object):
         `code` is its pickled ``preexec_fn`` or None. `listener` hears of what happens, at once or later.
         """
         child, stdio = Child(listener), _Stdio(self.null)
-        failure = None
         try:
-            stdio.open(spec, child)
-        except OSError as error:        # no more descriptors
-            failure = describe(error)
-        listener.opened(child)
-        try:
+            failure = stdio.open(spec, child)
+            listener.opened(child)
             if failure is None:
-                child.pid, child._report = spawn(spec, code, stdio.descriptors)
-        except NotStarted as error:
-            failure = error.fields
-        stdio.close()
+                failure = self._spawn(child, spec, code, stdio.descriptors)
+        finally:
+            stdio.close()
         if child._report is None:
             self._was_started(child, failure)
         else:
@@ -194,6 +190,15 @@ class Children(object):
         for group in self._left:
             _send(os.killpg, group, number)
 
+    @staticmethod
+    def _spawn(child, spec, code, stdio):
+        """Start it; the members of NOT_STARTED, None if it was started or is on its way."""
+        try:
+            child.pid, child._report = spawn(spec, code, stdio)
+        except NotStarted as error:
+            return error.fields
+        return None
+
     def _listen(self, child):
         """A fork tells of a failure, or executes its program, or has ended."""
         # (None: its end was heard of before, in the same turn.)
@@ -210,7 +215,9 @@ class Children(object):
 
     def _was_started(self, child, failure):
         if failure is not None:
-            child.pid = None            # of a fork that ends just now
+            if child.pid is not None:
+                self._failed.add(child.pid)
+                child.pid = None
             child._listener.not_started(child, failure)
             return
         self._running[child.pid] = child
@@ -240,6 +247,7 @@ class Children(object):
             # It was ended before it could execute its program; or what it has told was not heard yet.
             self._starting[pid]._report.listen()
             self._conclude(self._starting[pid])
+        self._failed.discard(pid)
         child = self._running.pop(pid, None)
         if child is None:
             logger.debug('waited for process %d, which was nobody\'s', pid)
@@ -272,18 +280,23 @@ class _Stdio(object):
         self.descriptors = []
 
     def open(self, spec, child):
-        """Make what START asks for, and give our ends to the child. OSError."""
-        for name, ours in (('stdin', 1), ('stdout', 0), ('stderr', 0)):
-            if spec.get(name) == 'pipe':
-                ends = os.pipe()
-                for end in ends:
-                    close_on_exec(end)
-                setattr(child, name, ends[ours])
-                descriptor = ends[1 - ours]
-                self._pipes.append(descriptor)
-            else:
-                descriptor = self.descriptors[1] if spec.get(name) == 'stdout' else self._null
-            self.descriptors.append(descriptor)
+        """Make what START asks for, and give our ends to the child; the members of NOT_STARTED if that cannot be."""
+        try:
+            for name, ours in (('stdin', 1), ('stdout', 0), ('stderr', 0)):
+                self.descriptors.append(self._make(spec.get(name), name, ours, child))
+        except OSError as error:        # no more descriptors
+            return describe(error)
+        return None
+
+    def _make(self, kind, name, ours, child):
+        if kind != 'pipe':
+            return self.descriptors[1] if kind == 'stdout' else self._null
+        ends = os.pipe()
+        for end in ends:
+            close_on_exec(end)
+        setattr(child, name, ends[ours])
+        self._pipes.append(ends[1 - ours])
+        return ends[1 - ours]
 
     def close(self):
         """The child has its own by now."""

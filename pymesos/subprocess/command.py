@@ -138,11 +138,8 @@ class Command(Conduit):
         self.adopt(sock, trailing)
 
     def connection_lost(self, error):
-        """The connection is gone: make another one, unless the program has hung up because it has everything."""
-        if self.link.is_settled:
-            self._dispose()
-        else:
-            self._dialler.again(str(error))
+        """The connection is gone: make another one."""
+        self._dialler.again(str(error))
 
     def protocol_broken(self, error):
         """The program does what it must not: it cannot be served."""
@@ -174,15 +171,23 @@ class Command(Conduit):
             if self._has_started:
                 raise ProtocolError('a second START')
             self._has_started = True
-            if self._verdict is None:
-                self._host.children.start(message, self._code, self)
-            self._code = None
+            self._start_child(message)
         elif kind == 'SIGNAL':
             number = message.get('number')
             if not isinstance(number, int) or not 0 <= number < signal.NSIG:
                 raise ProtocolError('a SIGNAL with the number %r' % (number,))
             if self._child is not None:
                 self._child.signal(number)
+
+    def _start_child(self, message):
+        code, self._code = self._code, None
+        try:
+            self._host.children.start(message, code, self)
+        except Exception as error:      # a fault of ours, or of the system: no more watches, say
+            logger.exception('task %s: cannot start the command', self.task_id)
+            if self._child is not None and self._child.pid is None:
+                self._child = None      # nothing more will be heard of it
+            self._lost('the executor cannot start the command: %s' % (error,))
 
     # ---- what happens to the child
 

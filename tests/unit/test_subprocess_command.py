@@ -71,9 +71,13 @@ class House(object):
         self.executor.launchTask(self.driver, task)
         return session
 
-    def await_update(self):
-        wait_until(lambda: self.driver.updates)
-        return self.driver.updates[-1]
+    def ends(self):
+        """The updates that tell of an end; on a slow machine TASK_RUNNING is told of quick commands, too."""
+        return [update for update in self.driver.updates if update['state'] != 'TASK_RUNNING']
+
+    def await_end(self):
+        wait_until(self.ends)
+        return self.ends()[-1]
 
     def close(self):
         self.executor.stop('the test is over')
@@ -119,8 +123,8 @@ def test_end_is_told_in_the_words_of_mesos(returncode, text):
 def test_launch_while_all_ends_is_refused_as_dropped(house):
     house.executor.stop('the end')
     house.executor.launchTask(house.driver, house.task())
-    assert house.await_update() == {'task_id': {'value': 't'}, 'state': 'TASK_DROPPED',
-                                    'message': 'the executor is shutting down'}
+    assert house.await_end() == {'task_id': {'value': 't'}, 'state': 'TASK_DROPPED',
+                                 'message': 'the executor is shutting down'}
 
 
 def test_task_that_is_launched_twice_runs_once(house):
@@ -131,8 +135,9 @@ def test_task_that_is_launched_twice_runs_once(house):
     house.sessions[0].on_started = lambda pid, hostname: started.append(pid)
     house.executor.launchTask(house.driver, task)
     house.executor.launchTask(house.driver, task)
-    assert house.await_update()['state'] == 'TASK_FINISHED'
-    assert len(started) == len(house.driver.updates) == 1
+    assert house.await_end()['state'] == 'TASK_FINISHED'
+    wait_until(lambda: started)
+    assert len(started) == len(house.ends()) == 1
 
 
 def test_hostname_and_pid_are_told(house):
@@ -149,7 +154,7 @@ def test_hostname_and_pid_are_told(house):
 def test_program_that_breaks_the_protocol_loses_its_command(house, message):
     session = house.launch(['sleep', '100'])
     session.on_started = lambda pid, hostname: session.send_message(message)
-    update = house.await_update()
+    update = house.await_end()
     assert update['state'] == 'TASK_FAILED' and 'broke the protocol: a ' in update['message']
 
 
@@ -161,7 +166,7 @@ def test_signal_zero_and_messages_of_later_versions_do_nothing(house):
         session.send_message({'type': 'DANCE'})
 
     session.on_started = started
-    wait_until(lambda: house.driver.updates and house.driver.updates[-1]['state'] == 'TASK_FINISHED')
+    assert house.await_end()['state'] == 'TASK_FINISHED'
 
 
 def test_update_that_is_refused_is_logged_and_the_next_one_sent(house, caplog):
@@ -173,7 +178,7 @@ def test_update_that_is_refused_is_logged_and_the_next_one_sent(house, caplog):
     wait_until(lambda: 'an update cannot be sent: UPDATE: refused' in caplog.text)
     house.driver.refuses = False
     house.launch(['true'])
-    assert house.await_update()['state'] == 'TASK_FINISHED'
+    assert house.await_end()['state'] == 'TASK_FINISHED'
 
 
 def test_fault_of_ours_is_logged_and_ends_nobody_else(house, caplog):
@@ -182,8 +187,19 @@ def test_fault_of_ours_is_logged_and_ends_nobody_else(house, caplog):
 
     house.loop.order(fail)
     house.launch(['true'])
-    assert house.await_update()['state'] == 'TASK_FINISHED'
+    assert house.await_end()['state'] == 'TASK_FINISHED'
     assert 'a fault of the executor' in caplog.text and 'ZeroDivisionError' in caplog.text
+
+
+def test_command_that_cannot_even_be_tried_is_told_as_failed(house, caplog, monkeypatch):
+    def fail(*_args):
+        raise OSError(28, 'No more watches')
+
+    monkeypatch.setattr(type(house.executor.children), '_spawn', staticmethod(fail))
+    house.launch(['true'])
+    update = house.await_end()
+    assert update['state'] == 'TASK_FAILED' and 'the executor cannot start the command: ' in update['message']
+    assert 'cannot start the command' in caplog.text
 
 
 def test_stop_may_be_called_by_several_at_once_and_kills_what_runs(house):
@@ -197,7 +213,7 @@ def test_stop_may_be_called_by_several_at_once_and_kills_what_runs(house):
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
-    assert [update['state'] for update in house.driver.updates if update['state'] != 'TASK_RUNNING'] == ['TASK_KILLED']
+    assert [update['state'] for update in house.ends()] == ['TASK_KILLED']
 
 
 def test_stop_waits_for_a_moment_for_programs_that_do_not_take_what_is_left(house):
@@ -207,7 +223,7 @@ def test_stop_waits_for_a_moment_for_programs_that_do_not_take_what_is_left(hous
     wait_until(lambda: exited)
     house.hub.stop()
     house.executor.stop('the end')
-    assert [update['state'] for update in house.driver.updates] == ['TASK_FINISHED']
+    assert [update['state'] for update in house.ends()] == ['TASK_FINISHED']
 
 
 def test_executor_imports_nothing_of_the_programs_side():

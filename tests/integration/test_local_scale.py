@@ -361,20 +361,27 @@ def test_calls_whose_client_does_not_wait_for_the_answer_leave_nothing(forgetful
 # ---- faults
 
 
+def await_agents(cluster):
+    """Wait until the leader has all three agents, and a framework an offer of each; the ids of the offers."""
+    def offers():
+        model = cluster._machinery.network.leader.model
+        is_back = len(model.agents) == 3 and all(agent.is_connected for agent in model.agents.values())
+        return is_back and len(model.offers) == 3 and set(model.offers)
+
+    return wait_until(lambda: cluster._loop.carry_out(offers), PATIENCE, 'the agents to be back and offered')
+
+
 def test_agents_that_are_killed_and_started_leave_nothing(cluster):
     stream, _ = subscribe(cluster.master)
-
-    def is_back():
-        model = cluster._machinery.network.leader.model
-        return len(model.agents) == 3 and all(agent.is_connected for agent in model.agents.values())
 
     def cycle():
         for number in range(3):
             cluster.kill_agent(number)
         for number in range(3):
             cluster.start_agent(number)
-        wait_until(lambda: cluster._loop.carry_out(is_back), message='the agents to be back')
-        stream.next('OFFERS')
+        missing = await_agents(cluster)
+        while missing:
+            missing.difference_update(offer['id']['value'] for offer in stream.next('OFFERS')['offers']['offers'])
 
     with closing(stream):
         repeat(cluster, cycle, 100)
@@ -384,12 +391,13 @@ def test_agents_that_are_lost_and_found_leave_nothing(forgetful):
     with LocalCluster(agents=3, resources=RESOURCES, simulated=0.0, agent_options=FORGETFUL_AGENT,
                       master_options=dict(FORGETFUL_MASTER, agent_reregister_timeout=0.01)) as cluster:
         stream, _ = subscribe(cluster.master)
+        await_agents(cluster)
 
         def cycle():
             cluster.kill_agent(0)
             stream.next('FAILURE')
             cluster.start_agent(0)
-            stream.next('OFFERS')
+            await_agents(cluster)
 
         with closing(stream):
             repeat(cluster, cycle, 100)
@@ -402,8 +410,8 @@ def test_masters_that_take_over_from_one_another_leave_nothing(cluster):
     def cycle():
         cluster.kill_master()
         cluster.start_master()
-        with closing(subscribe(cluster.master, framework_id, 600.0)[0]) as stream:
-            stream.next('OFFERS')
+        with closing(subscribe(cluster.master, framework_id, 600.0)[0]):
+            await_agents(cluster)
 
     repeat(cluster, cycle, 100)
 

@@ -290,7 +290,11 @@ class Conduit(object):
             return
         if isinstance(error, ProtocolError):
             self.protocol_broken(error)
-        else:
+            return
+        # The other side may have hung up because it has everything, and our last words went nowhere.
+        had_told = self._has_told_settled
+        self._look_whether_settled()
+        if had_told or not self._has_told_settled:
             self.connection_lost(error)
 
     def _look_whether_settled(self):

@@ -170,6 +170,15 @@ class Link(object):
         return (all(sender.is_ended and sender.acknowledged == sender.offset + 1 for sender in self._senders)
                 and all(receiver.is_done for receiver in self._receivers))
 
+    @property
+    def has_nothing_to_hear(self):
+        """Whether it is settled but for what the other side has of ours: all has come, and we have said our last.
+
+        That is so only while connected; what :meth:`output` gave last may still have to be written.
+        """
+        return (self._is_resumed and all(sender.is_ended and not sender.is_end_due for sender in self._senders)
+                and all(receiver.is_done for receiver in self._receivers))
+
     def output(self):
         """The bytes to write to the connection now, in order: a list, perhaps empty. Never much more than a window."""
         if not self.is_connected:

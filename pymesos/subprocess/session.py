@@ -21,12 +21,15 @@ LOST_AFTER = 60.0
 #: Seconds that a session which has everything can still be reached by an executor that does not know so.
 LINGER = 10.0
 
+#: The same after we have hung up: then it comes back at once, or not at all.
+LINGER_ALONE = 1.0
+
 
 class Session(Conduit):
     """The program's end of one attempt at a command. Everything but the constructor is for the loop's thread.
 
-    `identity` (16 random bytes) and `key` (32) are what the executor proves; :meth:`Hub.expect` lets it in. `lost_after`
-    is in seconds.
+    `identity` (16 random bytes) and `key` (32) are what the executor proves; :meth:`Hub.expect` lets it in.
+    `lost_after` is in seconds.
 
     The owner sets those of these attributes that it wants; they are called on the loop's thread:
 
@@ -172,11 +175,30 @@ class Session(Conduit):
                 raise ProtocolError('the executor falls silent while the command is %s' % self._phase)
             self.link.end(CONTROL)
 
+    def _look_whether_settled(self):
+        """Hang up first: who waits for the command is to find nothing of it left, and the executor needs no answer.
+
+        Should it miss something it comes back, until the session is closed.
+        """
+        super(Session, self)._look_whether_settled()
+        if (self.is_connected and self.link.has_nothing_to_hear and self.is_flushed and not self._is_ending
+                and not any(sink.is_open for sink in self.sinks.values())):
+            self.drop()
+            if not self._has_told_settled:
+                self._has_told_settled = True
+                self.on_settled()
+            # What these would tell has been told; with them goes what they hold on to.
+            self.on_connected = self.on_started = self.on_not_started = self.on_broken = _ignore
+            self._linger(LINGER_ALONE)
+
     def settled(self):
         """Stay for a while if the executor may still have to learn the same."""
-        self._cancel_timer()
-        self._timer = self.loop.call_later(0.0 if self._is_left else LINGER, self.close)
+        self._linger(0.0 if self._is_left else LINGER)
         self.on_settled()
+
+    def _linger(self, delay):
+        self._cancel_timer()
+        self._timer = self.loop.call_later(delay, self.close)
 
     # -- control messages
 

@@ -334,6 +334,34 @@ def test_session_whose_executor_has_left_does_not_linger(attempt):
     assert monotonic() - begun < session_module.LINGER / 2
 
 
+def test_program_hangs_up_first_and_does_not_linger_long(attempt):
+    attempt.start()
+    attempt.says(STARTED)
+    attempt.exits()
+    attempt.wait('connected', 'started', 'exited', 'settled')
+    assert not attempt.session.is_connected
+    wait_until(lambda: attempt.executor.settlings)
+    begun = monotonic()
+    attempt.wait('connected', 'started', 'exited', 'settled', 'closed', 'gone')
+    assert monotonic() - begun < session_module.LINGER / 2
+
+
+def test_executor_that_misses_our_last_words_gets_them_on_its_next_connection(attempt):
+    attempt.start()
+    attempt.says(STARTED)
+
+    def speak_and_hang_up():
+        attempt.executor.send_message({'type': 'EXITED', 'returncode': 4, 'drained': {}})
+        attempt.end_channels()
+        attempt.executor.drop()
+
+    attempt.do(speak_and_hang_up)
+    wait_until(lambda: ('exited', 4) in attempt.told and not attempt.session.is_connected)
+    assert not attempt.executor.settlings
+    attempt.connect()
+    wait_until(lambda: attempt.executor.settlings)
+
+
 # ---- what executors must not do
 
 @pytest.mark.parametrize('message, text', [

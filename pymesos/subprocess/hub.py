@@ -66,7 +66,7 @@ class Hub(object):
         # What follows belongs to the loop's thread.
         self._expected = {}             # identity: Session
         self._sessions = set()          # those that hold descriptors, too
-        self._strangers = OrderedDict() # of Visitor, the oldest first
+        self._strangers = OrderedDict()         # of Visitor, the oldest first
         self._files = {}                # path: the whole response
 
     def start(self):

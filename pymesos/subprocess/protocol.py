@@ -60,7 +60,7 @@ Hello = namedtuple('Hello', ['identity', 'counter', 'raw'])
 
 
 def make_hello(key, identity, counter, nonce):
-    """The HELLO (bytes). `counter` must be above that of every HELLO before with this key; `nonce` is 16 random bytes."""
+    """The HELLO (bytes). `counter` is above that of every HELLO before with this key; `nonce` is 16 random bytes."""
     signed = struct.pack('!8s16sI16s', MAGIC, identity, counter, nonce)
     return signed + _sign(key, b'hello', signed)
 

@@ -114,7 +114,7 @@ class Stream(threading.Thread):
         self.is_right = sent.digest() == got.digest()
 
     def finish(self, losses=False):
-        """Write no more, and check that all came back; and, as `losses` says, that connections were or were not lost."""
+        """Write no more, and check that all came back; and that connections were lost, or not, as `losses` says."""
         self.is_finishing = True
         self.join(TIMEOUT)
         assert not self.is_alive() and self.is_right

@@ -65,8 +65,7 @@ def test_streams_survive_cuts_at_any_byte_of_either_direction(hub, loop, proxy, 
         stream.finish(losses=None)
 
 
-def test_connection_that_has_gone_silent_is_given_up_and_the_stream_goes_on_over_another_one(hub, loop, proxy,
-                                                                                           monkeypatch):
+def test_silent_connection_is_given_up_and_the_stream_goes_on_over_another_one(hub, loop, proxy, monkeypatch):
     for module in (link, carrier):
         monkeypatch.setattr(module, 'LOOK_EVERY', 0.05)
         monkeypatch.setattr(module, 'GIVE_UP_AFTER', 1.0)
@@ -99,7 +98,8 @@ class Yes(Cat):
 
     def message_received(self, message):
         self.child = subprocess.Popen(['yes'], stdout=subprocess.PIPE, close_fds=True)
-        self.attach_source(STDOUT, os.dup(self.child.stdout.fileno()), closed=lambda _source: self.loop.order(self._exit))
+        descriptor = os.dup(self.child.stdout.fileno())
+        self.attach_source(STDOUT, descriptor, closed=lambda _source: self.loop.order(self._exit))
         self.child.stdout.close()
         self.link.stop(1)
         self.send_message({'type': 'STARTED', 'pid': self.child.pid, 'hostname': u'here'})

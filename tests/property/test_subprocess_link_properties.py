@@ -1,4 +1,4 @@
-"""Properties of the link of subprocess: whatever is sent, however its connections are cut, all arrives, once, in order."""
+"""Properties of the link of subprocess: however its connections are cut, all arrives, once, in order."""
 from __future__ import absolute_import, division, print_function
 
 import os

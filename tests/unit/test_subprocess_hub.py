@@ -258,8 +258,8 @@ def test_curl_fetches_a_file(hub, tmpdir):
     'GET / HTTP/1.1\r\n\r\n', 'GET /t HTTP/1.1\r\n\r\n', 'GET /t/g HTTP/1.1\r\n\r\n', 'GET /t/f/ HTTP/1.1\r\n\r\n',
     'GET /t/../t/f HTTP/1.1\r\n\r\n', 'GET /t/f?x HTTP/1.1\r\n\r\n', 'GET /t/f HTTP/2.0\r\n\r\n',
     'GET /t/f\r\n\r\n', 'GET  /t/f HTTP/1.1\r\n\r\n', 'HEAD /t/f HTTP/1.1\r\n\r\n', 'POST /t/f HTTP/1.1\r\n\r\n',
-    'get /t/f HTTP/1.1\r\n\r\n', 'GET http://x/t/f HTTP/1.1\r\n\r\n', 'GET /t/f HTTP/1.1\r\n' + 'x: y\r\n' * 1000 + '\r\n',
-    'GET /' + 'x' * 5000, 'GET\r\n\r\n',
+    'get /t/f HTTP/1.1\r\n\r\n', 'GET http://x/t/f HTTP/1.1\r\n\r\n',
+    'GET /t/f HTTP/1.1\r\n' + 'x: y\r\n' * 1000 + '\r\n', 'GET /' + 'x' * 5000, 'GET\r\n\r\n',
 ])
 def test_other_requests_are_closed_without_a_byte(hub, request_text):
     hub.publish('t', 'f', b'secret')

@@ -1,7 +1,7 @@
 """What holds for commands on every cluster: the tests are the same on the embedded one and on the real Mesos.
 
-A module that has the fixtures `site`, a :class:`Site` with two agents (``rack:a`` and ``rack:b``) that many tests share,
-and `sites`, which makes such as may be broken, imports all of it.
+A module that has the fixtures `site`, a :class:`Site` with two agents (``rack:a`` and ``rack:b``) that many tests
+share, and `sites`, which makes such as may be broken, imports all of it.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -12,7 +12,7 @@ try:
     TESTS = suite.find_tests(MODULE)
     MISSING = None
 except suite.SuiteMissing as error:
-    TESTS, MISSING = {}, str(error)
+    MODULE, TESTS, MISSING = None, {}, str(error)
 
 
 @pytest.fixture(scope='session', autouse=True)

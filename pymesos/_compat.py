@@ -288,55 +288,68 @@ def block_sigpipe():
 
 # ---- waiting for what another thread tells (subprocess) ----
 
-class _Waiter(object):
-    """One thread that waits. On 2.7, where waiting for a lock with a timeout polls, for up to 50 ms, it has a pipe."""
+class _LockWaiter(object):
+    """One thread that waits, for a lock."""
 
-    if PY2:
-        def __init__(self):
-            self._ends = pipe()
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._lock.acquire()
 
-        def wait(self, deadline):
-            """Wait until woken, or for the deadline (monotonic time, None for ever); whether it was woken."""
-            poll = select.poll()
-            poll.register(self._ends[0], select.POLLIN)
-            while True:
-                left = None if deadline is None else max(0.0, deadline - monotonic())
-                try:
-                    if poll.poll(None if left is None else left * 1000 + 1):
-                        return True
-                except select.error as error:
-                    if error.args[0] != errno.EINTR:        # a signal, whose handler has run
-                        raise
-                if left == 0.0:
-                    return False
-
-        def wake(self):
-            """End the wait. Once, by whoever took it off the list."""
-            os.write(self._ends[1], b'!')
-
-        def close(self, is_taken):
-            """Let go of what it holds, once nobody uses it: who has taken it off the list is about to wake it."""
-            if is_taken:
-                self.wait(None)
-            for end in self._ends:
-                os.close(end)
-    else:
-        def __init__(self):
-            self._lock = threading.Lock()
+    def wait(self, deadline):
+        """Wait until woken, or for the deadline (monotonic time, None for ever)."""
+        if deadline is None:
             self._lock.acquire()
+        else:
+            self._lock.acquire(timeout=min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX))
 
-        def wait(self, deadline):
-            """Wait until woken, or for the deadline (monotonic time, None for ever); whether it was woken."""
-            if deadline is None:
-                return self._lock.acquire()
-            return self._lock.acquire(timeout=min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX))
+    def wake(self):
+        """End the wait. Once, by whoever took it off the list."""
+        self._lock.release()
 
-        def wake(self):
-            """End the wait. Once, by whoever took it off the list."""
-            self._lock.release()
+    def close(self, is_taken):
+        """Nothing to let go of."""
 
-        def close(self, is_taken):
-            """Nothing to let go of."""
+
+class _PipeWaiter(object):
+    """The same with a pipe: on 2.7, where no signal interrupts the wait for a lock, and a timeout makes it poll."""
+
+    def __init__(self):
+        self._ends = os.pipe()
+        for end in self._ends:
+            fcntl.fcntl(end, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+
+    def wait(self, deadline):
+        """Wait until woken, or for the deadline (monotonic time, None for ever)."""
+        poll = select.poll()
+        poll.register(self._ends[0], select.POLLIN)
+        while True:
+            left = None if deadline is None else max(0.0, deadline - monotonic())
+            try:
+                # Rounded up, and no more than the system takes.
+                if poll.poll(None if left is None else min(left * 1000 + 1, 2 ** 31 - 1)):
+                    return
+            except select.error as error:
+                if error.args[0] != errno.EINTR:        # a signal, whose handler has run
+                    raise
+            if left == 0.0:
+                return
+
+    def wake(self):
+        """End the wait. Once, by whoever took it off the list."""
+        os.write(self._ends[1], b'!')
+
+    def close(self, is_taken):
+        """Close the pipe, once nobody uses it: who has taken it off the list is about to write."""
+        if is_taken:
+            self.wait(None)
+        for end in self._ends:
+            os.close(end)
+
+
+def _waiter(timeout):
+    if PY2 and (timeout is not None or is_main_thread()):
+        return _PipeWaiter()
+    return _LockWaiter()
 
 
 class Latch(object):
@@ -370,7 +383,7 @@ class Latch(object):
         if self._is_set or (timeout is not None and timeout <= 0):
             return self._is_set
         deadline = None if timeout is None else monotonic() + timeout
-        waiter = _Waiter()
+        waiter = _waiter(timeout)
         # First on the list, then the look: set() does it the other way round, so one of the two sees the other.
         self._waiters.append(waiter)
         try:

@@ -142,11 +142,20 @@ class Keeper(object):
 
     def subscribed(self):
         """There is a subscription."""
+        if not self._has_subscribed:
+            self._look_at_addresses()
         self._has_subscribed = True
         if self._patience is not None:
             self._patience.cancel()
         self._pool.subscribing_with(self.driver.framework['roles'])
         self._pool.subscribed(monotonic())
+
+    def _look_at_addresses(self):
+        """Warn of what cannot work: agents elsewhere that are told to dial themselves."""
+        told, master = self._hub.address[0], self.driver.master or ''
+        if _is_loopback(told) and not _is_loopback(master.rpartition(':')[0].strip('[]')):
+            logger.warning('agents are told to dial %s, which only agents on this machine can: for those that %s has '
+                           'elsewhere, configure host (or advertised_host)', told, master)
 
     def disconnected(self):
         """There is none any more."""
@@ -380,6 +389,10 @@ class Keeper(object):
         'Start': _start,
         'Suppress': lambda self, role: self._call(calls.suppress, [role]),
     }
+
+
+def _is_loopback(host):
+    return host in ('localhost', '::1') or host.startswith('127.')
 
 
 def _ids(values):

@@ -11,8 +11,8 @@ __all__ = ['KEEP', 'Market']
 #: Seconds that an offer is held which nothing fits, and after which a role for which nothing waits is suppressed.
 KEEP = 0.3
 
-#: The least time between two REVIVEs in seconds, doubled with each that brought nothing we could use, and the most.
-#: Each makes the master look at all of its agents.
+#: The least time between two REVIVEs in seconds, and the most: each makes the master look at all of its agents. In
+#: between it is twice what the master took for its offers, doubled with each REVIVE that brought nothing we could use.
 SPACING, WIDEST = 0.005, 1.0
 
 #: Seconds after which a REVIVE is repeated while something waits: that, or the offers, may have been lost.
@@ -26,13 +26,15 @@ REFUSE_WAITING, REFUSE_IDLE = 30.0, 5.0
 class Stall(object):
     """What is known of one role."""
 
-    __slots__ = ('fruitless', 'idle_since', 'is_suppressed', 'revived_at', 'wants')
+    __slots__ = ('fruitless', 'idle_since', 'is_awaiting', 'is_suppressed', 'pace', 'revived_at', 'wants')
 
     def __init__(self):
         self.is_suppressed = None       # None: the master may think either
         self.wants = False              # there is reason for a REVIVE
         self.revived_at = None
-        self.fruitless = 0
+        self.fruitless = 0              # how many REVIVEs in a row brought nothing we could use
+        self.is_awaiting = False        # offers, since the last one
+        self.pace = SPACING             # twice the seconds that the master took the last time
         self.idle_since = None
 
 
@@ -57,6 +59,9 @@ class Market(object):
         stall = self._stall(offer.role)
         if stall.is_suppressed:         # perhaps the master does not know it
             stall.is_suppressed = None
+        if stall.is_awaiting:
+            stall.is_awaiting = False
+            stall.pace = min(max(SPACING, 2 * (offer.since - stall.revived_at)), WIDEST)
 
     def rescind(self, offer_id):
         """An offer is not valid any more."""
@@ -115,12 +120,13 @@ class Market(object):
             if not stall.wants and stall.is_suppressed is False and now < repeat:
                 again.append(repeat)
                 return []
-            soonest = stall.revived_at + min(SPACING * 2 ** stall.fruitless, WIDEST)
+            soonest = stall.revived_at + min(stall.pace * 2 ** stall.fruitless, WIDEST)
             if now < soonest:
                 again.append(soonest)
                 return []
         stall.wants = stall.is_suppressed = False
         stall.revived_at = now
+        stall.is_awaiting = True
         stall.fruitless = min(stall.fruitless + 1, 16)          # until something is placed
         again.append(now + INSIST)
         return [Revive(role)]

@@ -310,6 +310,21 @@ def test_revives_are_far_between_while_they_bring_nothing():
     assert 5 <= len(play.of(Revive)) - before <= 7
 
 
+def test_slow_master_is_asked_less_often():
+    play = Play()
+    play.submit(1)
+    play.go(0.2)
+    play.offer()                        # 0.2 s after it was asked
+    play.accept()
+    play.submit(2, wanted=BIG)
+    count = len(play.of(Revive))
+    for _ in range(20):
+        play.update('command-%d' % (100 + _), 'TASK_FINISHED')
+        play.pool.accepted(77, None, play.now)
+        play.go(0.01)
+    assert len(play.of(Revive)) <= count + 1
+
+
 def test_offers_of_a_lost_agent_are_not_used():
     play = Play()
     play.offer()

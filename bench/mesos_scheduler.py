@@ -1,9 +1,10 @@
 """Runs no-op tasks through one executor on a real Mesos, with whichever pymesos this interpreter imports.
 
-``mesos_scheduler.py MASTER TASKS BATCH`` launches BATCH tasks on every offer until there were TASKS, waits until
-all are finished, and prints one line of JSON: ``seconds`` from the first launch to the last TASK_FINISHED,
-``scheduler_cpu`` and ``executor_cpu`` (CPU seconds of the two processes from their registration on), ``version``,
-``file`` and ``parsers`` of the library. The executor is mesos_executor.py on the same interpreter.
+``mesos_scheduler.py MASTER TASKS BATCH [AT_ONCE]`` launches BATCH tasks on every offer until there were TASKS, but no
+more than AT_ONCE that are not finished, waits until all are, and prints one line of JSON: ``seconds`` from the first
+launch to the last TASK_FINISHED, ``scheduler_cpu`` and ``executor_cpu`` (CPU seconds of the two processes from their
+registration on), ``version``, ``file`` and ``parsers`` of the library. The executor is mesos_executor.py on the same
+interpreter.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -47,9 +48,10 @@ def executor_info():
 class Launcher(pymesos.Scheduler):
     """The scheduler."""
 
-    def __init__(self, tasks, batch):
+    def __init__(self, tasks, batch, at_once=None):
         self.tasks = tasks
         self.batch = batch
+        self.at_once = at_once or tasks
         self.launched = 0
         self.finished = 0
         self.cpu = None
@@ -65,9 +67,10 @@ class Launcher(pymesos.Scheduler):
 
     def resourceOffers(self, driver, offers):
         for offer in offers:
-            count = min(self.batch, self.tasks - self.launched)
+            left = self.tasks - self.launched
+            count = min(self.batch, left, self.at_once - (self.launched - self.finished))
             if not count or not has_room(offer, count):
-                driver.declineOffer(offer['id'], {'refuse_seconds': 0 if count else 3600})
+                driver.declineOffer(offer['id'], {'refuse_seconds': 0 if left else 3600})
                 continue
             self.agent_id = offer['agent_id']
             self.first = self.first or clock.seconds()
@@ -103,8 +106,9 @@ class Launcher(pymesos.Scheduler):
 
 
 def main():
-    master, tasks, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    launcher = Launcher(tasks, batch)
+    master, numbers = sys.argv[1], [int(text) for text in sys.argv[2:]]
+    tasks = numbers[0]
+    launcher = Launcher(*numbers)
     framework = {'user': getpass.getuser(), 'name': 'bench', 'checkpoint': False}
     driver = pymesos.MesosSchedulerDriver(launcher, framework, master)
     driver.start()

@@ -7,8 +7,6 @@ from __future__ import absolute_import, division, print_function
 #: The newest Python for which the list is kept: it has every test whose Pythons are None.
 NEWEST = '3.13'
 
-NEW = ('3.11', '3.12', '3.13')
-
 INHERITS = 'the command inherits descriptors besides the standard streams, or with their mode: it is another machine\'s'
 CHILDREN = 'reads the list of dropped children that have not been waited for; commands are no children of the program'
 WAITS = 'waits for the command by its pid as a parent does: its parent is the executor'
@@ -29,6 +27,7 @@ SKIPPED = [
     ('POSIXProcessTestCase.test_exception_errpipe_bad_data',
      'puts another function in the place of the C function that forks', None),
     ('POSIXProcessTestCase.test__use_vfork', 'looks whether vfork is used', ('3.13',)),
+    ('RunFuncTestCase.test__use_vfork', 'looks whether vfork is used', ('3.10',)),
     ('ProcessTestCase.test__use_vfork', 'looks whether vfork is used', ('3.11', '3.12')),
     ('ProcessTestCaseNoPoll.test__use_vfork', 'looks whether vfork is used', ('3.11', '3.12')),
     ('POSIXProcessTestCase.test_preexec_errpipe_does_not_double_close_pipes',

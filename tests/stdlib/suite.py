@@ -15,7 +15,7 @@ import pymesos.subprocess.communicate
 #: before their commands had ended, after each test (ours keeps none); and whether children are started by code in C,
 #: to know which text to expect of a preexec_fn that failed.
 #: And whether it can do without poll(): then the tests that gather output are run a second time, with select().
-LOOKED_FOR = {'_active': [], '_cleanup': lambda: None, '_fork_exec': True, '_has_poll': True}
+LOOKED_FOR = {'_active': [], '_cleanup': lambda: None, '_fork_exec': True, '_posixsubprocess': True, '_has_poll': True}
 
 
 class SuiteMissing(Exception):

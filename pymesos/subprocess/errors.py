@@ -23,7 +23,7 @@ from ..errors import MesosError
 from ..utils import decode_data
 
 try:
-    from subprocess import CalledProcessError, SubprocessError, TimeoutExpired
+    from subprocess import CalledProcessError, SubprocessError, TimeoutExpired      # novm: 2.7 has but one
 except ImportError:                 # 2.7
     from subprocess import CalledProcessError as _CalledProcessError
 

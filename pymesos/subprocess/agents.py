@@ -10,7 +10,7 @@ AVOID, LONGEST_AVOID = 1.0, 60.0
 class Executor(object):
     """An executor of ours on an agent. Its id is never used again, so that no old one is taken for it."""
 
-    __slots__ = ('agent_id', 'id', 'is_lost', 'kind', 'resources', 'tasks')
+    __slots__ = ('agent_id', 'id', 'is_dead', 'is_lost', 'kind', 'resources', 'tasks')
 
     def __init__(self, executor_id, agent_id, kind, resources):
         self.id = executor_id
@@ -21,8 +21,8 @@ class Executor(object):
         self.resources = resources
         #: The ids of the tasks that need it.
         self.tasks = set()
-        #: Whether nothing more is to be started on it.
-        self.is_lost = False
+        #: Whether nothing more is to be started on it, and whether Mesos says that its process has ended.
+        self.is_lost = self.is_dead = False
 
 
 class Agent(object):

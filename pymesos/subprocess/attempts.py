@@ -111,9 +111,8 @@ class Attempts(object):
 
     def give_up(self, attempt, now):
         """It is of no more use: end its connection, and kill it until it is dead."""
-        self._orders.append(Drop(attempt.task_id))
+        self._close(attempt)
         attempt.phase = OVER
-        attempt.is_open = False
         self.kill(attempt, now)
 
     def kill(self, attempt, now):
@@ -148,13 +147,11 @@ class Attempts(object):
 
     def executor_lost(self, executor, now):
         """Its process has ended: updates for its tasks should come, but may get lost."""
+        executor.is_dead = True
         self._agents.lose_executor(executor)
         for task_id in list(executor.tasks):
-            attempt = self._attempts[task_id]
-            if attempt.terminal is None:
-                self._timers.set_if_sooner(('look', task_id), now + AFTER_LOSS)
-            elif attempt.phase != OVER:
-                self._look_at(attempt, now + GRACE)
+            is_ended = self._attempts[task_id].terminal is not None
+            self._timers.set_if_sooner(('look', task_id), now + (GRACE if is_ended else AFTER_LOSS))
 
     def agent_lost(self, agent_id, now):
         """It is out of Mesos' reach, or gone."""
@@ -246,7 +243,7 @@ class Attempts(object):
 
     def _lose(self, attempt, update, now):
         """It has come to nothing before its command was begun."""
-        self._orders.append(Drop(attempt.task_id))
+        self._close(attempt)
         attempt.phase = OVER
         self._host.attempt_lost(attempt, update, now)
 
@@ -260,6 +257,9 @@ class Attempts(object):
         if attempt.terminal is not None:
             if attempt.phase != OVER:
                 self._await_connection(attempt, now)
+            elif attempt.executor.is_dead and not self._is_linked(task_id):
+                self._close(attempt)            # there is nobody to bring the rest of what it wrote
+                self._forget_if_done(attempt, now)
         elif attempt.is_doomed:
             self._ask([Kill(attempt.task_id, attempt.agent_id)], attempt, KILLING, now)
         elif attempt.phase == PLACED:
@@ -279,7 +279,7 @@ class Attempts(object):
         if is_linked:
             is_enough = not is_known and age >= LIMIT
         elif is_known:
-            is_enough = attempt.is_broken or attempt.executor.is_lost or age >= LIMIT
+            is_enough = attempt.is_broken or attempt.executor.is_dead or age >= LIMIT
         else:
             is_enough = age >= (LATE if attempt.terminal.reason == RECONCILIATION else GRACE)
         if is_enough:
@@ -330,10 +330,11 @@ class Attempts(object):
         """What Mesos knows is all that will ever be known."""
         update = attempt.terminal or attempt.last
         if update is not None and update.returncode is not None:
+            if attempt.executor.is_dead:
+                self._close(attempt)
             self._end(attempt, update.returncode, None, now)
             return
-        self._orders.append(Drop(attempt.task_id))
-        attempt.is_open = False
+        self._close(attempt)
         if update is None:
             why = 'its connection broke, and Mesos does not answer'
         elif attempt.terminal is None and update.state not in OUT_OF_REACH:
@@ -351,6 +352,11 @@ class Attempts(object):
         attempt.looks = 0
         self._host.attempt_ended(attempt, returncode, error, now)
         self._forget_if_done(attempt, now)
+
+    def _close(self, attempt):
+        """End its connection."""
+        self._orders.append(Drop(attempt.task_id))
+        attempt.is_open = False
 
     def _forget_if_done(self, attempt, now):
         if attempt.phase == OVER and attempt.terminal is not None and not attempt.is_open:

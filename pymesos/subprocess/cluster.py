@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 #: Seconds that the end of a cluster waits for its commands to be dead.
 CLOSE_TIMEOUT = 5.0
 
+#: Seconds that it waits for a subscription that is under way.
+ONLINE_TIMEOUT = 1.0
+
 #: Which wishes are remembered, so that equal ones are one object.
 MOST_WISHES = 1000
 
@@ -235,6 +238,8 @@ class Runtime(object):
             self.keeper.tell(self.keeper.close)
             if not self.keeper.idle.wait(max(0.0, deadline - monotonic())):
                 logger.warning('commands are still running after %g s; they end with the framework', timeout)
+            # The master may know a framework that does not know so yet; without a subscription it cannot be torn down.
+            self.keeper.online.wait(min(ONLINE_TIMEOUT, timeout))
             self.driver.stop()
             self.driver.finish_leaving()
             self._clean_up()

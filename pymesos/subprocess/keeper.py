@@ -8,7 +8,7 @@ from collections import deque
 from functools import partial
 
 from .._compat import Latch, monotonic, socket_errors
-from ..errors import CallRejected, MesosError, UsageError
+from ..errors import CallRejected, ConnectionFailed, MesosError, Stopped, UsageError
 from ..operator_v1 import MesosOperatorMasterDriver
 from ..process import dict_in, list_in
 from ..resources import Resources
@@ -54,6 +54,8 @@ class Keeper(object):
         self.driver = None
         #: Set after :meth:`close` when no command is left.
         self.idle = Latch()
+        #: Set while there is a subscription; another one after the next loss.
+        self.online = Latch()
         self._loop = hub.loop
         self._hub = hub
         self._settings = settings
@@ -147,6 +149,7 @@ class Keeper(object):
         self._has_subscribed = True
         if self._patience is not None:
             self._patience.cancel()
+        self.online.set()
         self._pool.subscribing_with(self.driver.framework['roles'])
         self._pool.subscribed(monotonic())
 
@@ -159,6 +162,7 @@ class Keeper(object):
 
     def disconnected(self):
         """There is none any more."""
+        self.online = Latch()
         self._pool.disconnected(monotonic())
 
     def offered(self, offers):
@@ -401,7 +405,9 @@ def _ids(values):
 
 def _note(name, error):
     if error is not None:
-        logger.warning('%s came to nothing: %s', name, error)
+        # Without a subscription it is past help, and what it was for is seen to after the next.
+        level = logging.DEBUG if isinstance(error, (ConnectionFailed, Stopped)) else logging.WARNING
+        logger.log(level, '%s came to nothing: %s', name, error)
 
 
 def _capacities(answer):

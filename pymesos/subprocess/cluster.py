@@ -226,10 +226,15 @@ class Runtime(object):
         self._has_ended = True
         thread = threading.Thread(target=self._clean_up, name='pymesos-subprocess-end')
         thread.daemon = True
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:   # the interpreter is ending
+            logger.debug('the threads of the framework are left to their end: %s', error)
 
     def close(self, timeout):
         """Kill what runs, wait, tear down; see :meth:`Cluster.close`."""
+        if self._pid != os.getpid():
+            return                      # the lock may have been taken when this process was forked
         with self._closing:
             if not self.is_usable():
                 return

@@ -20,7 +20,7 @@ from .timers import Timers
 __all__ = ['Pool']
 
 #: Seconds that a command waits before the master is asked whether any agent could hold it, and between two askings.
-DOUBT_AFTER, DOUBT_AGAIN = 3.0, 10.0
+DOUBT_AFTER, DOUBT_AGAIN = 3.0, 5.0
 
 #: Seconds that a command waits for there to be any agent at all.
 NO_AGENTS_LIMIT = 60.0
@@ -411,14 +411,17 @@ class Pool(object):
             self._shut_down(executor)
 
     def _due_doubt(self, _key, now):
-        if any(now - command.waiting_since >= DOUBT_AFTER for command in self._waiting):
-            if self._is_subscribed:
-                self._orders.append(AskAgents())
-                for executor in self._agents.idle_executors():      # what they hold may be what is missing
-                    self._shut_down(executor)
-            self._timers.set(_DOUBT, now + DOUBT_AGAIN)
-        elif self._waiting:
-            self._timers.set(_DOUBT, now + DOUBT_AFTER)
+        if not self._waiting:
+            return
+        due = min(command.waiting_since for command in self._waiting) + DOUBT_AFTER
+        if now < due:
+            self._timers.set(_DOUBT, due)
+            return
+        if self._is_subscribed:
+            self._orders.append(AskAgents())
+            for executor in self._agents.idle_executors():      # what they hold may be what is missing
+                self._shut_down(executor)
+        self._timers.set(_DOUBT, now + DOUBT_AGAIN)
 
     def _shut_down(self, executor):
         self._agents.lose_executor(executor)

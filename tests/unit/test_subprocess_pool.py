@@ -318,7 +318,7 @@ def test_agents_are_asked_for_after_a_while_and_again():
     play.submit(1, wanted=BIG)
     assert play.of(AskAgents, play.go(2.9)) == []
     assert len(play.of(AskAgents, play.go(0.2))) == 1
-    assert len(play.of(AskAgents, play.go(10.0))) == 1
+    assert len(play.of(AskAgents, play.go(5.0))) == 1
 
 
 def test_what_no_agent_can_hold_is_an_error():

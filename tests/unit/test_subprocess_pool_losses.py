@@ -247,6 +247,18 @@ def test_return_code_in_the_update_counts_when_the_executor_is_gone():
     assert play.ended() == End(1, -9, None)
 
 
+def test_rest_of_the_output_of_a_dead_executor_is_not_waited_for():
+    play = Play()
+    task_id = play.run()
+    play.exit(task_id)
+    play.update(task_id, 'TASK_FINISHED', returncode=0)
+    play.cut(task_id)
+    play.pool.executor_lost(play.of(Accept)[0].launches[0].executor.id, play.now)
+    assert Drop(task_id) in play.go(1.0)
+    play.go(10.0)
+    assert play.pool.next() is None
+
+
 def test_unreachable_agent_matters_not_while_the_connection_lives():
     play = Play()
     task_id = play.run()

@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import gc
 import json
 import os
+import platform
 import threading
 from collections import namedtuple
 
@@ -17,6 +18,9 @@ from pymesos.testing import wait_until
 
 #: Of these nothing is left once no command runs and the program has let its Popens go.
 PASSING = (Job, Popen, Remote, Session)
+
+#: PyPy's dicts keep, for a while, what was taken out of them, and its compiler keeps more memory the longer it runs.
+IS_EXACT = platform.python_implementation() == 'CPython'
 
 #: Seconds that what is left of a command has to go: a connection lingers for ten.
 TIMEOUT = 60.0
@@ -43,18 +47,19 @@ def await_rest(pid, before, wobble=0):
 
     now = wait_until(is_at_rest, TIMEOUT, lambda: 'process %d to rest: it has %s, had %s\n%s' % (
         pid, holdings(pid), before, descriptors_of(pid)))
-    assert now.kilobytes <= before.kilobytes + wobble, 'process %d has grown from %s to %s' % (pid, before, now)
+    if IS_EXACT:
+        assert now.kilobytes <= before.kilobytes + wobble, 'process %d has grown from %s to %s' % (pid, before, now)
     return now
 
 
-def await_nothing_passing(but=0):
-    """Wait until this process has no object of a command, but so many of each class."""
+def await_nothing_passing():
+    """Wait until this process has no object of a command."""
     def passing():
         gc.collect()
         found = [type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, PASSING)]
-        return dict((name, found.count(name)) for name in set(found) if found.count(name) > but)
+        return dict((name, found.count(name)) for name in set(found))
 
-    wait_until(lambda: not passing(), TIMEOUT, lambda: 'these to go: %s' % passing())
+    wait_until(lambda: not (IS_EXACT and passing()), TIMEOUT, lambda: 'these to go: %s' % passing())
 
 
 def executors_of(framework_id):

@@ -13,7 +13,7 @@ import sys
 import threading
 
 import pytest
-from subprocess_holdings import (await_idle_master, await_nothing_passing, await_rest, executors_of, holdings,
+from subprocess_holdings import (IS_EXACT, await_idle_master, await_nothing_passing, await_rest, executors_of, holdings,
                                  in_threads)
 
 import pymesos
@@ -216,7 +216,7 @@ def test_long_stream_takes_no_memory(site):
     assert Flow(site, amount * MEGABYTE // BLOCK).run(look) == (True, True, 0)
     print('%d MB both ways in %.1f s' % (amount, monotonic() - begun))
     for (pid, before), peak in zip(site.before, zip(*peaks)):
-        assert max(peak) < before.kilobytes + WOBBLE + 4 * PER_STREAM, (pid, before, max(peak))
+        assert not IS_EXACT or max(peak) < before.kilobytes + WOBBLE + 4 * PER_STREAM, (pid, before, max(peak))
     site.check_rest(WOBBLE + 4 * PER_STREAM)
 
 

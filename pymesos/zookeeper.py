@@ -216,8 +216,10 @@ class Watch(object):
     def _follow(self):
         """Until stop(), or until kazoo has given up."""
         retry_at = None
-        while not self._is_stopped and not self._handler.has_ended:
-            self._wake.clear()
+        while True:
+            self._wake.clear()          # before any flag is read: a wake-up that comes from here on is kept
+            if self._is_stopped or self._handler.has_ended:
+                return
             if not self._client.connected:
                 # Requests would pile up in kazoo. The connection's return will make us look.
                 retry_at = None

@@ -197,6 +197,7 @@ def executor_of(cluster):
 def nothing_left(ground, cluster):
     """Afterwards the executor, which there was before, holds no more than then, and the master has no task."""
     assert status_of(cluster, 0) == 0
+    await_idle_master(ground.master, cluster.framework_id)      # by then it has all the connections that it keeps
     executor = executor_of(cluster)
     before = holdings(executor)
     yield executor

@@ -412,6 +412,40 @@ def test_a_server_that_talks_nonsense_is_given_up_and_asked_again(
     assert ('ZooKeeper %s: the connection is given up, the next one is tried in 0.2 s' % proxy.netloc) in caplog.text
 
 
+class LateEvent(object):
+    """An event before whose first clear() something happens, which sets it."""
+
+    def __init__(self, event, happen):
+        self._event = event
+        self._happen = happen
+
+    def __getattr__(self, name):
+        return getattr(self._event, name)
+
+    def clear(self):
+        happen, self._happen = self._happen, lambda: None
+        happen()
+        self._event.clear()
+
+
+@pytest.mark.parametrize('flag', ['has_ended', '_is_stopped'])
+def test_an_end_is_seen_however_late_it_comes(heard, flag):
+    """kazoo's end, or ours, just before the watch clears the flag that would wake it."""
+    watching = zookeeper.Watch('127.0.0.1:1', '/path', None, 'http', heard, session_timeout=30)
+    watching._make_client()
+
+    def happen():
+        setattr(watching._handler if flag == 'has_ended' else watching, flag, True)
+        watching._wake.set()
+
+    watching._wake = LateEvent(watching._wake, happen)
+    thread = threading.Thread(target=watching._follow)
+    thread.daemon = True
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 # ---- stop
 
 

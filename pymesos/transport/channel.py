@@ -12,7 +12,7 @@ from ..utils import redirected_address
 from ..wire import httpmsg
 from .dial import Dial
 from .loop import READ, WRITE
-from .sockets import close_socket, read_some, send_some
+from .sockets import Waiter, close_socket, hang_up, read_some, send_some
 
 __all__ = ['Call', 'Channel']
 
@@ -28,6 +28,9 @@ REPEATABLE = frozenset([
     'ACKNOWLEDGE', 'ACKNOWLEDGE_OPERATION_STATUS', 'DECLINE', 'HEARTBEAT', 'KILL', 'RECONCILE',
     'RECONCILE_OPERATIONS', 'REQUEST', 'REVIVE', 'SUPPRESS', 'TEARDOWN', 'UPDATE', 'UPDATE_FRAMEWORK'])
 
+#: Seconds between two looks at answers that nobody waits for.
+REST = 0.05
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,19 +38,22 @@ class Call(object):
     """A call under way.
 
     `kind` is its type, `target` the path, `headers` a list of pairs without Host and Content-Length, `body` bytes.
-    `finished(body, error)` is called once, on the loop's thread: with the answer's bytes, or None and the error.
+    `finished(body, error)` is called once, with the answer's bytes, or None and the error: on the loop's thread, or in
+    :meth:`Channel.write_now` on the thread that called it. If it `is_forgotten` the answer matters only if it is an
+    error, and then not soon; it may be told on any thread that reads it.
     """
 
-    __slots__ = ('kind', 'method', 'target', 'headers', 'body', 'finished', 'deadline', 'hops', 'tries', 'status',
-                 'location', 'answer', 'answer_size')
+    __slots__ = ('kind', 'method', 'target', 'headers', 'body', 'finished', 'is_forgotten', 'deadline', 'hops', 'tries',
+                 'status', 'location', 'answer', 'answer_size')
 
-    def __init__(self, kind, target, headers, body, finished, method='POST'):
+    def __init__(self, kind, target, headers, body, finished, method='POST', is_forgotten=False):
         self.kind = kind
         self.method = method
         self.target = target
         self.headers = headers
         self.body = body
         self.finished = finished
+        self.is_forgotten = is_forgotten
         self.deadline = None
         self.hops = 0
         self.tries = 0
@@ -66,6 +72,11 @@ class Channel(object):
 
     `timeout` is the seconds that a call may take from :meth:`submit` to its answer. All methods but :meth:`write_now`
     belong to the loop's thread.
+
+    To be woken is what a call costs most. So once there was an answer, and nobody waits for another, the socket rests:
+    the loop does not watch it but looks in every :data:`REST` seconds, until there was no call between two looks. While
+    it rests a thread that writes its own call reads the answer itself, and answers that nobody waits for are read
+    together. What a thread cannot make sense of it leaves to the loop.
     """
 
     def __init__(self, loop, address, dial_timeout, timeout, tls_context):
@@ -86,11 +97,18 @@ class Channel(object):
         self._is_flush_posted = False
         self._is_closed = False
         self._head_key = self._head = None
+        self._is_resting = False        # the loop does not watch _sock for answers
+        self._is_used = False           # there was a call since the loop looked in
+        self._reader = None             # the socket that a thread other than the loop's reads its answer from
+        self._waiter = None             # what that thread waits with, None where none may
+        self._left = None               # what it read and could not make sense of, and what the parser made of it
+        self._rest_timer = None
         # For write_now() on other threads: that one adds to _sent and sets _out, and only while there is a _sock and
         # a _timer and nothing in _waiting. So this guards _sock becoming None, _out, _timer becoming None, and
-        # whatever goes through _sent or _waiting while there is a _sock; without a _sock nothing needs it. Held for one
-        # send() that does not block, and never while a call is finished. A child of fork() never needs it: a driver
-        # refuses its calls before they come here.
+        # whatever goes through _sent or _waiting while there is a _sock; without a _sock nothing needs it. And _reader,
+        # _is_resting and _is_used: the loop neither reads nor closes a socket that has a reader. Held for one send()
+        # that does not block, and never while a call is finished. A child of fork() never needs it: a driver refuses
+        # its calls before they come here.
         self._writing = threading.Lock()
 
     def submit(self, call):
@@ -108,9 +126,10 @@ class Channel(object):
     def write_now(self, call):
         """Write `call` on the calling thread, any but the main one; False, and nothing done, if it has to wait.
 
-        It saves the loop a turn, and waking up for it. The loop must have taken what this thread submitted before. Not
-        for the main thread: a signal handler may interrupt it in here, and wait for a loop that waits for the lock. Not
-        for what may be done only once: the loop may not have seen yet that the peer has closed. Nor over TLS, whose
+        It saves the loop a turn, and waking up for it. Unless the call is forgotten this returns only when it has its
+        answer, or when the loop has to read that. The loop must have taken what this thread submitted before. Not for
+        the main thread: a signal handler may interrupt it in here, and wait for a loop that waits for the lock. Not for
+        what may be done only once: the loop may not have seen yet that the peer has closed. Nor over TLS, whose
         connections are for one thread at a time.
         """
         if call.kind not in REPEATABLE or self._address.is_tls or not self._writing.acquire(False):
@@ -124,24 +143,85 @@ class Channel(object):
                 request = self._request_of(call)
             except UsageError:          # submit() tells of it
                 return False
+            sock = self._sock
+            may_read = self._may_read(call)
             self._sent.append(call)
             try:
-                self._out = send_some(self._sock, request)
+                self._out = send_some(sock, request)
             except socket_errors as error:
-                self._loop.post(self._lose_if, self._sock, error)
-            else:
-                if self._out:           # the loop waits until there is room for the rest
-                    self._loop.post(self._flush_posted)
-            return True
+                self._loop.post(self._lose_if, sock, error)
+                return True
+            if self._out:               # the loop waits until there is room for the rest
+                self._loop.post(self._flush_posted)
+            self._is_used = True
+            if not self._is_resting or call.is_forgotten:
+                return True
+            if not may_read:
+                self._loop.post(self._flush_posted)     # the loop has to watch again
+                return True
+            self._reader, waiter, parser = sock, self._waiter, self._parser
         finally:
             self._writing.release()
+        self._read_own(sock, waiter, parser, call)
+        return True
+
+    def _may_read(self, call):
+        """Whether the thread that writes `call` reads the answer, too. With the lock."""
+        # While the socket rests and has no reader the loop takes nothing out of _sent.
+        return (self._is_resting and not call.is_forgotten and self._waiter is not None and not self._has_reader()
+                and self._is_forgotten())
 
     def _lose_if(self, sock, error):
         if self._sock is sock:
             self._lose(error)
 
+    def _read_own(self, sock, waiter, parser, call):
+        """Read the answer of `call` on the thread that waits for it; what is not plain is left to the loop."""
+        answered = []
+        is_reading = True
+        while is_reading:
+            data, parts = None, []
+            try:
+                data = waiter.read()
+            except socket_errors as error:
+                self._loop.post(self._lose_if, sock, error)
+            if data is not None:
+                parts = _parse(parser, data)
+            with self._writing:
+                if self._sock is sock:
+                    self._take_plain(parts, call, answered)
+                is_reading = (bool(data) and not parts and parser.error is None and self._sock is sock
+                              and call not in answered)
+                if not is_reading:
+                    self._leave(sock, data, parts, parser)
+        for one in answered:
+            one.finished(b'', None)
+
+    def _take_plain(self, parts, call, answered):
+        """Move calls from those sent to `answered`, up to `call`, as long as `parts` are answers that only say yes."""
+        while self._sent and call not in answered and _is_plain(parts):
+            if self._sent[0] is not call and not self._sent[0].is_forgotten:
+                break
+            answered.append(self._sent.popleft())
+            self._has_answered = True
+            del parts[:2]
+
+    def _leave(self, sock, data, parts, parser):
+        """Have the loop go on with what another thread has read, if there is anything to go on with. With the lock."""
+        if self._reader is sock:
+            self._reader = None
+        if self._sock is not sock:
+            close_socket(sock)          # the loop has left that to us
+        elif parts or data == b'' or parser.error is not None:
+            self._left = data, parts
+            self._loop.post(self._flush_posted)
+        elif not self._is_forgotten():
+            self._loop.post(self._flush_posted)
+
     def close(self, error):
         """Close the connection; every call under way ends with `error`."""
+        if self._sock is not None and self._is_resting:
+            self._look()                # what was answered meanwhile has not failed
         self._is_closed = True
         self._disconnect()
         if self._timer is not None:
@@ -158,6 +238,8 @@ class Channel(object):
         self._is_flush_posted = False
         if self._is_closed:
             return
+        if self._sock is not None and self._is_resting:
+            self._look()                # the peer may have closed meanwhile, and not all may be sent twice
         if self._sock is not None:
             self._flush()
         elif self._dial is None and self._waiting:
@@ -168,6 +250,7 @@ class Channel(object):
         self._dial = None
         self._sock = sock
         self._parser = httpmsg.ResponseParser()
+        self._waiter = None if self._address.is_tls else Waiter(sock)
         self._has_answered = False
         self._flush()
 
@@ -179,10 +262,18 @@ class Channel(object):
         if self._dial is not None:
             self._dial.cancel()
             self._dial = None
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
         with self._writing:
             sock, self._sock = self._sock, None
-            self._out = b''
-        if sock is not None:
+            has_reader = sock is not None and self._reader is sock
+            self._out, self._left, self._is_resting = b'', None, False
+        if has_reader:
+            # Its thread wakes up and closes it: until then the number must not serve another file.
+            self._loop.unwatch(sock)
+            hang_up(sock)
+        elif sock is not None:
             self._loop.unwatch(sock)
             close_socket(sock)
 
@@ -190,12 +281,14 @@ class Channel(object):
         unusable = []
         try:
             with self._writing:
+                self._is_used = self._is_used or bool(self._waiting)
                 self._take_waiting(unusable)
                 self._out = send_some(self._sock, self._out)
+                self._choose_rest(self._is_resting)
         except socket_errors as error:
             self._lose(error)
         else:
-            self._loop.watch(self._sock, READ | WRITE if self._out else READ, self._ready)
+            self._watch()
         for call, error in unusable:
             call.finished(None, error)
 
@@ -227,17 +320,72 @@ class Channel(object):
         if ready & WRITE and self._sock is not None:
             self._flush()
 
+    def _is_forgotten(self):
+        """Whether nobody waits for an answer."""
+        return all(call.is_forgotten for call in self._sent)
+
+    def _has_reader(self):
+        return self._reader is not None and self._reader is self._sock
+
+    def _watch(self):
+        events = (0 if self._is_resting else READ) | (WRITE if self._out else 0)
+        if events:
+            self._loop.watch(self._sock, events, self._ready)
+        else:
+            self._loop.unwatch(self._sock)
+
+    def _choose_rest(self, may_rest):
+        """Rest if that may be and nobody waits for an answer of the loop. With the lock."""
+        if not self._has_reader():
+            self._is_resting = may_rest and self._is_forgotten()
+
+    def _rest(self):
+        with self._writing:
+            self._choose_rest(True)
+        self._watch()
+        if self._is_resting and self._rest_timer is None:
+            self._rest_timer = self._loop.call_later(REST, self._rest_on)
+
+    def _rest_on(self):
+        """See what has come while the socket rested. Watch it again if there was no call meanwhile."""
+        self._rest_timer = None
+        with self._writing:
+            self._choose_rest(self._is_resting and self._is_used)
+            self._is_used = False
+        if self._is_resting:
+            self._look()
+        else:
+            self._watch()
+
+    def _look(self):
+        """Read what has come while the socket rested."""
+        sock = self._sock
+        with self._writing:
+            may_read = not self._has_reader()
+            # Whoever writes a call from here on leaves the answer to this thread.
+            self._is_resting = not may_read
+        if may_read:
+            self._read()
+        if self._sock is sock:
+            self._rest()
+
     def _read(self):
-        try:
-            data = read_some(self._sock, self._loop.read_buffer)
-        except socket_errors as error:
-            self._lose(error)
-            return
-        if data is None:
-            return
+        if self._left is not None:
+            (data, parts), self._left = self._left, None
+        else:
+            try:
+                data = read_some(self._sock, self._loop.read_buffer)
+            except socket_errors as error:
+                self._lose(error)
+                return
+            if data is None:
+                return
+            parts = _parse(self._parser, data)
+        self._take_read(data, parts)
+
+    def _take_read(self, data, parts):
         sock = self._sock
         try:
-            parts = self._parser.feed(data) if data else self._parser.close()
             for part in parts:
                 if self._sock is not sock:      # the last answer closed the connection
                     return
@@ -256,6 +404,8 @@ class Channel(object):
             self._lose('the peer closed it')
         elif self._sock is sock and getattr(sock, 'pending', None) is not None and sock.pending():
             self._loop.post(self._read_again, sock)
+        elif self._sock is sock:
+            self._rest()
 
     def _read_again(self, sock):
         if self._sock is sock:
@@ -372,3 +522,18 @@ class Channel(object):
             left = [call.deadline for call in list(self._sent) + list(self._waiting)]
             if left and self._timer is None:
                 self._timer = self._loop.call_later(max(0.0, min(left) - now), self._check_deadline)
+
+
+def _parse(parser, data):
+    """What `data` holds for a parser, b'' being the end; an error is left in the parser."""
+    try:
+        return parser.feed(data) if data else parser.close()
+    except ProtocolError:
+        return []
+
+
+def _is_plain(parts):
+    """Whether they begin with a whole answer that says yes, without a body, and the connection goes on."""
+    if len(parts) < 2 or not isinstance(parts[0], httpmsg.Head) or not isinstance(parts[1], httpmsg.End):
+        return False
+    return 200 <= parts[0].status < 300 and 'close' not in parts[0].headers.get('connection', '').lower()

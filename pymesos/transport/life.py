@@ -164,7 +164,8 @@ class Life(object):
         signal handler may run, whose own call would wait for the loop, and the loop for the lock.
         """
         engine = self.engine
-        call = Call(body['type'], path, headers, messages.dumps(body), finished)
+        call = Call(body['type'], path, headers, messages.dumps(body), finished,
+                    is_forgotten=isinstance(finished, _Forgetting))
         if engine is None:
             finished(None, Stopped('%s: the driver is not running' % call.kind))
         elif is_hurried and self.is_started and not is_main_thread():

@@ -3,12 +3,13 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import logging
+import select
 import socket
 import ssl
 
 from .._compat import socket_errors
 
-__all__ = ['close_socket', 'read_some', 'send_some']
+__all__ = ['Waiter', 'close_socket', 'hang_up', 'read_some', 'send_some']
 
 _NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _RETRY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
@@ -48,10 +49,34 @@ def send_some(sock, data):
         raise
 
 
-def close_socket(sock):
-    """Close a socket for the peer as well, even if a child of fork() still holds it."""
+def hang_up(sock):
+    """End a connection, and whatever waits for it; the socket is still to be closed."""
     try:
         sock.shutdown(socket.SHUT_RDWR)
     except socket_errors:               # not connected, or reset: closed it is all the same
         logger.debug('the peer was gone before the socket was closed')
+
+
+def close_socket(sock):
+    """Close a socket for the peer as well, even if a child of fork() still holds it."""
+    hang_up(sock)
     sock.close()
+
+
+class Waiter(object):
+    """Waits for a socket that does not block, on a thread that may; for one thread at a time."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        self._view = memoryview(bytearray(4096))
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+
+    def read(self):
+        """What :func:`read_some` gives, once there is something. None, too early, after a signal on 2.7."""
+        try:
+            self._poll.poll()
+        except select.error as error:   # an OSError only from Python 3 on
+            if error.args[0] != errno.EINTR:
+                raise socket.error(*error.args)
+        return read_some(self._sock, self._view)

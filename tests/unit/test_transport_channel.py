@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from pymesos._compat import monotonic
 from pymesos.errors import CallRejected, ConnectionFailed, ConnectionLost, HttpError, Stopped, TimedOut
 from pymesos.testing import Answer, FaultProxy, ScriptedMaster, wait_until
 from pymesos.transport import channel as module
@@ -213,7 +214,7 @@ def test_close_ends_what_is_under_way(server):
 def write(calling, body, kind='KILL'):
     """Have this thread write a call if it can, else the loop; returns whether it could."""
     call = Call(kind, '/call', [('Content-Type', 'application/json')], body,
-                lambda answer, error: calling.results.append((body, answer, error)))
+                lambda answer, error: calling.results.append((body, answer, error)), is_forgotten=True)
     if calling.channel.write_now(call):
         return True
     calling.loop.post(calling.channel.submit, call)
@@ -306,7 +307,7 @@ def test_close_while_other_threads_write_ends_every_call(server):
             def many():
                 while not is_over.is_set():
                     call = Call('KILL', '/call', [], b'{}',
-                                lambda answer, error: calling.results.append((b'', answer, error)))
+                                lambda answer, error: calling.results.append((b'', answer, error)), is_forgotten=True)
                     if calling.channel.write_now(call):
                         written.append(call)
 
@@ -319,3 +320,185 @@ def test_close_while_other_threads_write_ends_every_call(server):
             is_over.set()
             thread.join()
             assert len(calling.results) == len(written) + 1     # only now is all counted that was written
+
+
+class Waiting(object):
+    """Calls that threads of their own wait for, on a channel that has answered one."""
+
+    def __init__(self, calling):
+        self.calling = calling
+        write(calling, b'0')
+        calling.wait(1)
+        self.threads = []
+
+    def write(self, body=b'1', kind='KILL'):
+        """Have a thread write a call; once it is over the thread, in a list."""
+        ended_on = []
+
+        def finished(answer, error):
+            ended_on.append(threading.current_thread())
+            self.calling.results.append((body, answer, error))
+
+        def run():
+            call = Call(kind, '/call', [], body, finished)
+            if not self.calling.channel.write_now(call):
+                self.calling.loop.post(self.calling.channel.submit, call)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        self.threads.append(thread)
+        return ended_on
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(30.0)
+            assert not thread.is_alive()
+
+
+def test_thread_that_waits_reads_its_own_answer(server):
+    server.on_path('/call', lambda request: Answer(202))
+    with Calling(server.address) as calling:
+        waiting = Waiting(calling)
+        own = 0
+        for number in range(20):
+            ended_on = waiting.write()
+            assert calling.wait(number + 2)[-1] == (b'1', b'', None)
+            waiting.join()
+            own += ended_on == waiting.threads[-1:]
+        assert own >= 10                # but where the loop was at the channel just then
+
+
+def test_thread_that_waits_reads_answers_that_nobody_waits_for_as_well(server):
+    server.on_path('/call', lambda request: Answer(202))
+    with Calling(server.address) as calling:
+        waiting = Waiting(calling)
+        for _ in range(5):
+            write(calling, b'forgotten')
+        waiting.write()
+        answered = [body for body, _answer, error in calling.wait(7) if error is None]
+        assert answered == [b'0'] + [b'forgotten'] * 5 + [b'1']
+        waiting.join()
+
+
+@pytest.mark.parametrize('answer', [Answer(202, b'a body'), Answer(202, close='announced'), Answer(403, 'no')])
+def test_answer_that_is_more_than_a_yes_ends_the_call_all_the_same(server, answer):
+    server.on_path('/call', lambda request: answer if request.body == b'1' else Answer(202))
+    with Calling(server.address) as calling:
+        waiting = Waiting(calling)
+        for body in (b'1', b'2'):
+            waiting.write(body)
+            waiting.join()
+        _zero, (_body, found, error), two = calling.wait(3)
+        if answer.status == 403:
+            assert isinstance(error, CallRejected) and error.body == 'no'
+        else:
+            assert (found, error) == (answer.body, None)
+        assert two == (b'2', b'', None)
+
+
+@pytest.mark.parametrize('answer, kind', [
+    (b'garbage\r\n\r\n', HttpError), (b'HTTP/1.1 202 OK\r\nX: ', None), (b'', None)])
+def test_connection_that_fails_the_thread_that_waits_is_handled_as_ever(answer, kind):
+    """What may be repeated is, on a new connection; what is no answer ends the call."""
+    listener = socket.socket()
+    listener.bind(('127.0.0.1', 0))
+    listener.listen(5)
+
+    def serve():
+        good = b'HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n'
+        for replies in ([good, answer], [good]):
+            sock, _address = listener.accept()
+            for reply in replies:
+                data = b''
+                while b'\r\n\r\n' not in data:
+                    data += sock.recv(4096)
+                sock.sendall(reply)
+            sock.close()
+
+    server = threading.Thread(target=serve)
+    server.daemon = True
+    server.start()
+    with Calling('127.0.0.1:%d' % listener.getsockname()[1]) as calling:
+        waiting = Waiting(calling)
+        waiting.write(b'')
+        _body, found, error = calling.wait(2)[1]
+        waiting.join()
+        if kind is None:
+            assert (found, error) == (b'', None)
+        else:
+            assert isinstance(error, kind)
+            write(calling, b'')
+            calling.wait(3)
+    server.join()
+    listener.close()
+
+
+def test_threads_that_wait_are_told_at_once_when_the_channel_is_closed(server):
+    gate = threading.Event()
+    server.on_path('/call', lambda request: Answer(202, gate=gate) if request.body == b'1' else Answer(202))
+    with Calling(server.address) as calling:
+        waiting = Waiting(calling)
+        for _ in range(3):
+            waiting.write()
+        wait_until(lambda: len(calling.channel._sent) == 3)
+        began = monotonic()
+        calling.loop.post(calling.channel.close, Stopped('mine'))
+        assert [str(error) for _body, _answer, error in calling.wait(4)[1:]] == ['mine'] * 3
+        waiting.join()
+        assert monotonic() - began < 5.0
+        gate.set()
+
+
+def test_answers_that_came_unseen_count_when_the_channel_is_closed(server, monkeypatch):
+    monkeypatch.setattr(module, 'REST', 60.0)
+    server.on_path('/call', lambda request: Answer(202))
+    with FaultProxy(server.address) as proxy, Calling(proxy.address) as calling:
+        Waiting(calling)
+        before = proxy.bytes_down
+        wait_until(lambda: write(calling, b'1') and len(calling.channel._sent) == 1)
+        wait_until(lambda: proxy.bytes_down > before)
+        calling.loop.post(calling.channel.close, Stopped('mine'))
+        assert calling.wait(2)[1] == (b'1', b'', None)
+
+
+def test_call_that_a_thread_waits_for_has_a_deadline(server):
+    server.on_path('/call', lambda request: Answer(202, gate=threading.Event() if request.body == b'1' else None))
+    with Calling(server.address, timeout=0.5) as calling:
+        waiting = Waiting(calling)
+        waiting.write()
+        assert isinstance(calling.wait(2)[1][2], TimedOut)
+        waiting.join()
+
+
+def test_several_threads_that_wait_get_their_answers(server):
+    server.on_path('/call', lambda request: Answer(202))
+    with Calling(server.address) as calling:
+        waiting = Waiting(calling)
+        for number in range(100):
+            waiting.write(b'%d' % number)
+        assert sorted(body for body, _answer, error in calling.wait(101) if error is None) == sorted(
+            [b'0'] + [b'%d' % number for number in range(100)])
+        waiting.join()
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize('kind', ['KILL', 'ACCEPT'])
+def test_peer_that_closed_unseen_gets_no_call(server, monkeypatch, kind):
+    """While the loop does not watch the connection it looks before it writes."""
+    monkeypatch.setattr(module, 'REST', 60.0)
+    server.on_path('/call', lambda request: Answer(202))
+    with FaultProxy(server.address) as proxy, Calling(proxy.address) as calling:
+        Waiting(calling)
+        proxy.close_connections()
+        wait_until(lambda: not proxy.open_connections)
+        calling.submit(kind)
+        assert calling.wait(2)[1] == (kind, b'', None)
+        assert server.connections == 2
+
+
+def test_connection_in_no_use_is_watched_again(server):
+    server.on_path('/call', lambda request: Answer(202))
+    with Calling(server.address) as calling:
+        Waiting(calling)
+        wait_until(lambda: not calling.channel._is_resting and calling.channel._rest_timer is None)
+        assert calling.channel._sock in calling.loop._keys

@@ -59,6 +59,8 @@ class Engine(object):
     - ``was_subscribed(event)``: the SUBSCRIBED event came; the channel is ready
     - ``deliver(number, batch)``: a list of (record, event) of subscription `number`, the event None for records
       that begin as one of ``late_beginnings``; whether there is room for more
+    - ``is_busy()``: whether a callback runs and the stream may rest meanwhile; ``tells_idle()``: whether one runs, and if
+      so :meth:`resume` is called when none does
     - ``is_ending()``: an ERROR event came; it is delivered next, and nothing after it
     - ``was_lost()``: a subscription ended, for whatever reason
     - ``farewell()``: the call to send before leaving, or None
@@ -279,7 +281,19 @@ class Engine(object):
         self._log_retry(reason)
 
     def stream_records(self, records):
-        """A batch of records, in order.
+        """A batch of records, in order; whether there is room for more.
+
+        What comes while callbacks run has to wait for them. So the stream rests until they have returned: to be woken
+        for every single record is dearer than what is done with it.
+        """
+        was_busy = self._host.is_busy()
+        has_room = self._take_records(records)
+        if has_room and was_busy and self._stream is not None and self._host.tells_idle():
+            self._stream.rest()
+        return has_room
+
+    def _take_records(self, records):
+        """Hand records over; whether there is room for more.
 
         Those of an OFFERS event and the like are decoded by the thread of the callbacks, one at a time: the loop is
         free meanwhile, and what is decoded is in the processor's cache when the callback looks at it.

@@ -104,6 +104,15 @@ class Life(object):
         """Have `function(*args)` run on the callbacks' thread; whether there is room for more."""
         return self._mailbox.put(size, function, *args)
 
+    @property
+    def is_busy(self):
+        """Whether a callback runs."""
+        return self._mailbox.is_busy
+
+    def tells_idle(self):
+        """Whether a callback runs. If so the engine's ``resume`` is called once none does."""
+        return self._mailbox.tells_idle()
+
     def deliver(self, number, batch, driver, use_addict):
         """Call ``driver.on_event(event)`` for each of a batch of subscription `number`. On the callbacks' thread.
 

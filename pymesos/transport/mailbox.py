@@ -14,10 +14,10 @@ logger = logging.getLogger(__name__)
 class Mailbox(object):
     """Runs functions one at a time, in the order in which they were put, on a thread of its own.
 
-    `capacity` is in bytes: above it :attr:`is_full`, and once half of it is free again `drained()` is called, on the
-    mailbox's thread. Nothing is refused: who puts looks at :attr:`is_full` first. `raised(exc_info)` is called with
-    what a function raised, on the mailbox's thread. No lock is held while a function runs. `previous` is a mailbox
-    whose thread has to end before the first function runs.
+    `capacity` is in bytes: above it :attr:`is_full`, and once half of it is free again, or when :meth:`tells_idle` has
+    promised it, `drained()` is called, on the mailbox's thread. Nothing is refused: who puts looks at :attr:`is_full`
+    first. `raised(exc_info)` is called with what a function raised, on the mailbox's thread. No lock is held while a
+    function runs. `previous` is a mailbox whose thread has to end before the first function runs.
     """
 
     def __init__(self, name, capacity, drained, raised, previous=None):
@@ -30,6 +30,7 @@ class Mailbox(object):
         self._is_full = False
         self._is_closed = False
         self._is_asleep = False
+        self._is_awaited = False        # drained() is to be called before the thread sleeps
         # Guards all of the above.
         self._lock = threading.Lock()
         # Acquired by the thread to sleep, released by who wakes it, once for each sleep. A third of what a Condition
@@ -46,6 +47,17 @@ class Mailbox(object):
     def is_full(self):
         """Whether more bytes wait than the capacity."""
         return self._is_full
+
+    @property
+    def is_busy(self):
+        """Whether a function runs."""
+        return not self._is_asleep
+
+    def tells_idle(self):
+        """Whether a function runs. If so `drained()` is called, once, when there is nothing more to run."""
+        with self._lock:
+            self._is_awaited = not self._is_asleep
+            return self._is_awaited
 
     @property
     def has_more(self):
@@ -109,6 +121,9 @@ class Mailbox(object):
                 if self._is_closed:
                     return None
                 self._is_asleep = True
+                is_awaited, self._is_awaited = self._is_awaited, False
+            if is_awaited:
+                self._drained()
             self._alarm.acquire()
 
     def _tell(self, exc_info):

@@ -22,6 +22,9 @@ LONGEST_REFUSAL = 4096
 #: the callbacks at once: to wake their thread and to take turns with it is dearer than to read.
 MOST_READS = 4
 
+#: Seconds that a rest lasts at most. Nobody notices: what is read during it only waits, and it is little beside the
+#: silence and the grace period that are counted from what is read.
+REST = 0.05
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Stream(object):
         self._is_closed = False
         self._silence = None
         self._silence_timer = None
+        self._rest_timer = None
         self._last_record = monotonic()
         self._progress = 0
 
@@ -83,11 +87,20 @@ class Stream(object):
         self._is_reading = False
         self._watch()
 
+    def rest(self):
+        """Read nothing more until :meth:`resume`, for :data:`REST` seconds at most: then many records come at once."""
+        if not self._is_closed:
+            self.pause()
+            self._rest_timer = self._loop.call_later(REST, self.resume)
+
     def resume(self):
         """Read on."""
         if self._is_closed or self._is_reading:
             return
         self._is_reading = True
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
         self._last_record = monotonic()
         self._watch()
         self._loop.post(self._read_if_open)     # TLS may hold bytes that no selector sees
@@ -99,6 +112,8 @@ class Stream(object):
         self._is_closed = True
         if self._silence_timer is not None:
             self._silence_timer.cancel()
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
         self._loop.unwatch(self._sock)
         close_socket(self._sock)
 

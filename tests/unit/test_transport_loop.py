@@ -162,6 +162,22 @@ def finish(box):
     box._thread.join()
 
 
+def test_mailbox_tells_once_that_there_is_nothing_more_to_run_if_asked():
+    told, gate = [], threading.Event()
+    box = mailbox(drained=lambda: told.append(box.is_busy))
+    wait_until(lambda: not box.is_busy)
+    assert not box.tells_idle()
+    box.put(1, gate.wait, 30)
+    box.put(1, lambda: None)
+    assert box.is_busy and box.tells_idle()
+    assert not told
+    gate.set()
+    wait_until(lambda: told)
+    box.put(1, lambda: None)
+    finish(box)
+    assert len(told) == 1
+
+
 def test_mailbox_runs_in_order_and_goes_on_after_an_exception():
     seen, errors = [], []
 

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from pymesos.errors import ConnectionLost, RecordError
+from pymesos.transport import stream as module
 from pymesos.transport.loop import READ_BYTES, Loop
 from pymesos.transport.stream import MOST_READS, Stream
 from pymesos.utils import parse_address
@@ -50,12 +51,12 @@ class Listener(object):
         self.loop.close()
 
 
-def read(data, room=None):
+def read(data, room=None, make=Listener):
     """What a listener is told of `data` and the end of the connection behind it."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     loop = Loop()
-    listener = Listener(loop, room)
+    listener = make(loop, room)
     listener.stream = Stream(loop, ours, parse_address('127.0.0.1:5050'), listener, 1 << 20)
 
     def send():
@@ -92,6 +93,25 @@ def test_records_before_a_bad_end_are_given_out(end, kind):
 def test_a_stream_that_pauses_loses_nothing():
     listener = read(HEAD + chunk(b''.join(recordio.encode(record) for record in RECORDS)), room=3)
     assert listener.records == RECORDS and len(listener.batches) > 1
+
+
+@pytest.mark.parametrize('is_resumed', [True, False])
+def test_a_stream_that_rests_reads_on_by_itself_or_when_it_is_resumed(monkeypatch, is_resumed):
+    monkeypatch.setattr(module, 'REST', 30.0 if is_resumed else 0.01)
+    rests = []
+
+    class Resting(Listener):
+        def stream_records(self, records):
+            has_room = Listener.stream_records(self, records)
+            self.stream.rest()
+            rests.append(self.stream._is_reading)
+            if is_resumed:
+                self.loop.post(self.stream.resume)
+            return has_room
+
+    listener = read(HEAD + chunk(b''.join(recordio.encode(record) for record in RECORDS)), make=Resting)
+    assert listener.records == RECORDS
+    assert len(rests) > 1 and not any(rests)
 
 
 def test_parsers_in_use_are_told(caplog):

@@ -14,6 +14,9 @@ from .mailbox import Mailbox
 
 __all__ = ['Life']
 
+#: From so many waiting events on it is cheaper to wake the loop, which writes many calls at once, than to write each.
+MANY = 8
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,7 +41,7 @@ class Life(object):
         self.loop_ended = threading.Event()
         self.ended = threading.Event()
         self._is_leaving = False
-        self._has_more = False          # whether events wait behind the one whose callback runs
+        self._has_many = False          # whether many events wait behind the one whose callback runs
         self._eaten = None              # what a call raised for the network, on the callbacks' thread
         self._pid = os.getpid()
         self.engine = Engine(host, name + '-loop', settings)
@@ -118,10 +121,10 @@ class Life(object):
 
         A record that cannot be read ends the subscription.
         """
-        last = batch[-1]
-        for item in batch:
-            record, event = item
-            self._has_more = item is not last or self._mailbox.has_more
+        left = len(batch)
+        for record, event in batch:
+            left -= 1
+            self._has_many = left >= MANY or self._mailbox.waiting >= MANY
             if self.is_muted or number == self.spoilt:
                 return
             if event is None:
@@ -154,8 +157,8 @@ class Life(object):
             raise UsageError('%s: this process was forked from the one whose driver this is; use the driver there, '
                              'or make a new one here' % kind)
         if not waits or engine is not None and engine.is_current_thread():
-            # Of many, as after a batch of updates, the loop writes several at once.
-            self.submit(body, path, headers, _Forgetting(kind), not waits and not self._has_more)
+            # Of many, as while a batch of updates is worked off, the loop writes several at once.
+            self.submit(body, path, headers, _Forgetting(kind), not waits and not self._has_many)
             return None
         answer = _Answer()
         try:

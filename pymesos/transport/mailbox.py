@@ -60,9 +60,9 @@ class Mailbox(object):
             return self._is_awaited
 
     @property
-    def has_more(self):
-        """Whether anything waits behind what runs now."""
-        return bool(self._items)
+    def waiting(self):
+        """How many functions wait behind the one that runs now."""
+        return len(self._items)
 
     def is_current_thread(self):
         """Whether the caller runs inside one of the functions, of this mailbox or of one that it waits for."""

@@ -90,6 +90,8 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         self.executor_info = None
         self._path = _path_prefix(environ) + PATH
         self._token = environ.pop('MESOS_EXECUTOR_AUTHENTICATION_TOKEN', None)
+        # One list serves all calls.
+        self._headers = super(MesosExecutorDriver, self)._request_headers() + self._authorization()
         self._returns_after_loss = self.checkpoint
         self._was_ever_subscribed = False
         # Guards the ledger: tasks, updates, _replayed and _used.
@@ -170,7 +172,10 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             else:
                 logger.warning('%s is dropped: there is no subscription now', kind)
             return {}
-        answer = self._post(body, path or self._path, self._request_headers() + sorted((headers or {}).items()))
+        pairs = self._request_headers()
+        if headers:
+            pairs = pairs + sorted(headers.items())
+        answer = self._post(body, path or self._path, pairs)
         return messages.loads(answer, self._use_addict) if answer else {}
 
     def _enter(self, status):
@@ -228,7 +233,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         return [('Authorization', 'Bearer ' + self._token)] if self._token else []
 
     def _request_headers(self):
-        return super(MesosExecutorDriver, self)._request_headers() + self._authorization()
+        return self._headers
 
     def _backoff(self):
         return Spread(self.subscription_backoff_max, random.random)

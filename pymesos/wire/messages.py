@@ -51,6 +51,17 @@ _HAS_C_PARSER = scanner.c_make_scanner is not None
 _encoder = json.JSONEncoder(separators=(',', ':'), allow_nan=False)
 
 
+def _make_encoder():
+    """What JSONEncoder makes anew for every message, which takes as long as a small one; None where it is not in C."""
+    make = getattr(json.encoder, 'c_make_encoder', None)
+    if make is None:
+        return None
+    return make(None, _encoder.default, json.encoder.encode_basestring_ascii, None, ':', ',', False, False, False)
+
+
+_encode_in_c = _make_encoder()
+
+
 def loads(data, use_addict=False, parser=PARSERS[0]):
     """The message that `data` (bytes) holds, as dict or, all the way down, as :class:`Dict`.
 
@@ -122,7 +133,9 @@ def dumps(message):
 
 
 def _encode(message):
-    return _encoder.encode(message).encode('ascii')
+    if _encode_in_c is None:
+        return _encoder.encode(message).encode('ascii')
+    return ''.join(_encode_in_c(message, 0)).encode('ascii')
 
 
 def _unusable(error):

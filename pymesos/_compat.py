@@ -52,7 +52,8 @@ __all__ = ['DEFAULT_BUFSIZE', 'DEFAULT_CLOSE_FDS', 'JSONDecodeError', 'Latch', '
            'PYTHON', 'block_sigpipe', 'class_getitem', 'clear_of_standard_streams', 'close_on_exec',
            'duplicate', 'fsdecode', 'fsencode', 'gather', 'getfullargspec', 'is_broken_pipe',
            'is_main_thread', 'monotonic', 'open_pipe', 'pipe', 'reraise', 'selectors', 'send_gathered',
-           'set_pipe_size', 'socket_errors', 'text_encoding', 'wait_for', 'wait_for_lock', 'warn_unfinished']
+           'select_from', 'set_pipe_size', 'socket_errors', 'text_encoding', 'wait_for', 'wait_for_lock',
+           'warn_unfinished']
 
 PY2 = six.PY2
 
@@ -69,6 +70,19 @@ else:
     NetworkError = OSError
 
 reraise = six.reraise
+
+
+def select_from(selector, timeout=None):
+    """What `selector` (of :data:`selectors`) finds ready within `timeout` seconds, None for no limit.
+
+    On 2.7 it raises ETIMEDOUT where a wait that a signal interrupts (SIGCONT needs no handler for it) is over by then.
+    """
+    try:
+        return selector.select(timeout)
+    except OSError as error:
+        if error.errno != errno.ETIMEDOUT:
+            raise
+        return []
 
 
 def close_on_exec(descriptor):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import six
 
-from ._compat import monotonic, selectors, socket_errors
+from ._compat import monotonic, select_from, selectors, socket_errors
 from .errors import ConnectionLost, HttpError, InvalidAddress, MesosError, TimedOut
 from .transport.channel import MOST_HOPS
 from .transport.dial import Dial
@@ -392,7 +392,7 @@ class Connection(object):
         if left is not None and left <= 0:
             raise TimedOut('%s has not %s within %g seconds' % (self.address, what, silence.seconds),
                            str(self.address), errno.ETIMEDOUT)
-        self._selector.select(left)
+        select_from(self._selector, left)
 
 
 def _dial(address, timeout, tls_context):

@@ -90,8 +90,8 @@ class Process(object):
     #: The types whose events only the callbacks need: these are decoded on their thread.
     _late_types = frozenset()
 
-    #: Whether the stream may rest while callbacks run. Not where the peer refuses the calls of a client whose stream has
-    #: broken: there the loss has to be noticed before the refusal, which would end the callback and the driver.
+    #: Whether the stream may rest while callbacks run. Not where the peer refuses the calls of a client whose stream
+    #: has broken: there the loss has to be noticed before the refusal, which would end the callback and the driver.
     _rests = False
 
     _returns_after_loss = True

@@ -149,7 +149,7 @@ class Launcher(object):
         while self._keeper is not None and self._keeper.poll() is None:
             if monotonic() > deadline:
                 return False
-            select.select([], [], [], delay)
+            _nap(delay)
             delay = min(delay * 1.5, 0.02)
         return True
 
@@ -370,6 +370,13 @@ class Launcher(object):
         if known.pid is None:
             return known, 'on_launch_failed', 'The keeper of containers is gone'
         return known, 'on_exited', KILLED
+
+
+def _nap(seconds):
+    try:
+        select.select([], [], [], seconds)
+    except (OSError, select.error):     # 2.7 is interrupted by signals
+        pass
 
 
 def _flags():

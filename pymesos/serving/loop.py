@@ -8,7 +8,7 @@ import threading
 
 from six.moves._thread import get_ident
 
-from .._compat import close_on_exec, monotonic, selectors, socket_errors
+from .._compat import close_on_exec, monotonic, select_from, selectors, socket_errors
 from ..errors import TimedOut
 
 __all__ = ['Loop', 'Timer', 'listen']
@@ -217,7 +217,7 @@ class Loop(object):
     def _run(self):
         try:
             while not self._is_stopping:
-                for key, events in self.selector.select(self._patience()):
+                for key, events in select_from(self.selector, self._patience()):
                     self._call(key.data, events)
                 key = None              # what it leads to may have ended: not to be kept until the next event
                 self._follow_orders()

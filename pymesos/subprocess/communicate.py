@@ -6,7 +6,7 @@ import select
 
 from six import text_type
 
-from .._compat import is_broken_pipe, monotonic, selectors
+from .._compat import is_broken_pipe, monotonic, select_from, selectors
 
 __all__ = ['Conversation', 'write_all']
 
@@ -52,7 +52,7 @@ class Conversation(object):
                 patience = None if deadline is None else deadline - monotonic()
                 if patience is not None and patience < 0:
                     return False
-                for key, _ in selector.select(patience):
+                for key, _ in select_from(selector, patience):
                     is_over = self._write(key) if key.data is None else _read(key)
                     if is_over:
                         selector.unregister(key.fileobj)

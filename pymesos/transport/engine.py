@@ -59,8 +59,8 @@ class Engine(object):
     - ``was_subscribed(event)``: the SUBSCRIBED event came; the channel is ready
     - ``deliver(number, batch)``: a list of (record, event) of subscription `number`, the event None for records
       that begin as one of ``late_beginnings``; whether there is room for more
-    - ``is_busy()``: whether a callback runs and the stream may rest meanwhile; ``tells_idle()``: whether one runs, and if
-      so :meth:`resume` is called when none does
+    - ``is_busy()``: whether a callback runs and the stream may rest meanwhile; ``tells_idle()``: whether one runs, and
+      if so :meth:`resume` is called when none does
     - ``is_ending()``: an ERROR event came; it is delivered next, and nothing after it
     - ``was_lost()``: a subscription ended, for whatever reason
     - ``farewell()``: the call to send before leaving, or None

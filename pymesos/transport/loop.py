@@ -10,7 +10,7 @@ import os
 import threading
 from collections import deque
 
-from .._compat import close_on_exec, monotonic, pipe, selectors, socket_errors
+from .._compat import close_on_exec, monotonic, pipe, select_from, selectors, socket_errors
 
 __all__ = ['Loop', 'READ', 'Timer', 'WRITE']
 
@@ -184,7 +184,7 @@ class Loop(object):
     def _turn(self):
         # Before the posted calls are looked at: whoever posts from here on wakes the loop, until it is awake.
         self._is_woken = False
-        found = self._selector.select(self._time_to_next())
+        found = select_from(self._selector, self._time_to_next())
         self._is_woken = True
         for key, ready in found:
             # A function called earlier in this turn may have closed this socket, and opened another in its place.

@@ -16,7 +16,7 @@ import pytest
 
 from pymesos import _compat
 from pymesos._compat import (JSONDecodeError, NetworkError, close_on_exec, getfullargspec, is_main_thread, monotonic,
-                             pipe, reraise, selectors, socket_errors, wait_for)
+                             pipe, reraise, select_from, selectors, socket_errors, wait_for)
 
 
 def test_every_name_is_there():
@@ -121,6 +121,30 @@ def test_is_main_thread():
     thread.start()
     thread.join()
     assert (is_main_thread(), seen) == (True, [False])
+
+
+def test_select_from_survives_a_signal_whose_handler_outlasts_the_wait():
+    reader, writer = pipe()
+    selector = selectors.DefaultSelector()
+    selector.register(reader, selectors.EVENT_READ)
+    seen = []
+
+    def handle(_number, _frame):
+        seen.append(1)
+        time.sleep(0.3)
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        while not seen:
+            assert select_from(selector, 0.2) == []
+        os.write(writer, b'x')
+        assert [key.fileobj for key, _ in select_from(selector)] == [reader]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        selector.close()
+        os.close(reader)
+        os.close(writer)
 
 
 def test_wait_for_returns_whether_the_event_is_set():

@@ -60,6 +60,7 @@ class _Settings(TypedDict, total=False):
     user: Optional[str]
     name: Optional[str]
     failover_timeout: Optional[float]
+    checkpoint: Optional[bool]
     host: Optional[str]
     port: Optional[int]
     advertised_host: Optional[str]

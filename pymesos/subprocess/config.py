@@ -167,12 +167,13 @@ OPTIONS = OrderedDict([
     ('default_mem', Option(1024.0, _amount(0), None)),
     ('default_gpus', Option(0, _whole(0, 1e6), None)),
     ('default_disk', Option(0.0, _amount(0), None)),
-    # The framework, as the master is told of it: its role, the user that commands run as, its name, and the seconds
-    # after which the master gives it up for lost.
+    # The framework, as the master is told of it: its role, the user that commands run as, its name, the seconds after
+    # which the master gives it up for lost, and whether commands outlive a restart of their agent.
     ('role', Option('*', _text, None)),
     ('user', Option(None, _text, None)),
     ('name', Option(None, _text, None)),
     ('failover_timeout', Option(300.0, _amount(0), None)),
+    ('checkpoint', Option(True, _flag, None)),
     # The port that executors dial: the address (None: the one of this machine that faces the master) and the port that
     # are listened on (0: any), and what the agents are told instead, where they see this machine by another name.
     ('host', Option(None, _text, None)),

@@ -36,7 +36,7 @@ def make_framework(settings, roles):
         'roles': list(roles),
         'capabilities': [{'type': name} for name in CAPABILITIES],
         'failover_timeout': settings.failover_timeout,
-        'checkpoint': True,
+        'checkpoint': settings.checkpoint,
     }
     if settings.principal is not None:
         principal = settings.principal

@@ -144,6 +144,7 @@ def test_update_has_what_the_pool_wants():
 
 
 def test_framework_says_what_it_can_do():
+    assert make_framework(settings(checkpoint=False), ['a'])['checkpoint'] is False
     framework = make_framework(settings(user='me', name='mine', principal='p', failover_timeout=5), ['a', 'b'])
     assert framework['user'] == 'me' and framework['name'] == 'mine' and framework['principal'] == 'p'
     assert framework['roles'] == ['a', 'b'] and framework['failover_timeout'] == 5 and framework['checkpoint'] is True

@@ -8,7 +8,7 @@ import resource
 import sys
 
 from .errors import UsageError
-from .subprocess.outcomes import USAGE
+from .subprocess.cli.outcomes import USAGE
 
 __all__ = ['add_run', 'split_command']
 
@@ -130,13 +130,13 @@ def split_command(arguments):
 
 def _run(chosen):
     # With all that it takes, which `pymesos local` does not need.
+    from .subprocess.cli.progress import Bar, NoBar
+    from .subprocess.cli.runner import Plan, Runner
     from .subprocess.cluster import Cluster
-    from .subprocess.infos import make_resources
-    from .subprocess.placement import parse_constraints
+    from .subprocess.framework.infos import make_resources
+    from .subprocess.framework.placement import parse_constraints
     from .subprocess.popen import Popen
-    from .subprocess.progress import Bar, NoBar
     from .subprocess.request import Request
-    from .subprocess.runner import Plan, Runner
 
     _fill_gaps()
     wanted = dict((name, getattr(chosen, option)) for name, option in OF_COMMAND)

@@ -13,14 +13,14 @@ import uuid
 from .._compat import monotonic, socket_errors
 from ..detector import first_peers
 from ..errors import UsageError
-from . import infos
-from .bundle import bundle, command_line, installed_command_line
 from .config import resolve
-from .hub import Hub
-from .keeper import Job, Keeper
-from .placement import Wanted, parse_constraints
-from .remote import Remote
+from .framework import infos
+from .framework.bundle import bundle, command_line, installed_command_line
+from .framework.keeper import Job, Keeper
+from .framework.placement import Wanted, parse_constraints
+from .framework.remote import Remote
 from .scheduler import CommandScheduler, Driver, make_framework
+from .streams.hub import Hub
 
 __all__ = ['Cluster', 'default']
 

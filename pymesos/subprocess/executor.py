@@ -17,10 +17,10 @@ from ..errors import MesosError, MessageError
 from ..executor import MesosExecutorDriver
 from ..serving.loop import Loop
 from ..transport.mailbox import Mailbox
-from .children import Children, SignalWatch
-from .command import Command, read_ticket
-from .dialler import Exchange, Patience
-from .spawn import close_all_on_exec
+from .agent.children import Children, SignalWatch
+from .agent.command import Command, read_ticket
+from .agent.dialler import Exchange, Patience
+from .agent.spawn import close_all_on_exec
 
 __all__ = ['CommandExecutor', 'main']
 

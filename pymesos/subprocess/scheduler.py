@@ -15,8 +15,8 @@ from ..scheduler import PATH, MesosSchedulerDriver
 from ..utils import decode_data
 from ..wire import calls, messages
 from .config import CONFIG
-from .orders import Update
-from .placement import Offer
+from .framework.orders import Update
+from .framework.placement import Offer
 
 __all__ = ['CONFIG', 'CommandScheduler', 'Driver', 'make_framework', 'read_update']
 

@@ -10,10 +10,10 @@ import threading
 from binascii import hexlify
 
 from pymesos._compat import close_on_exec, monotonic
-from pymesos.subprocess.hub import Hub
-from pymesos.subprocess.protocol import STDERR, STDIN, STDOUT
 from pymesos.subprocess.request import make_spec
-from pymesos.subprocess.session import Session
+from pymesos.subprocess.streams.hub import Hub
+from pymesos.subprocess.streams.protocol import STDERR, STDIN, STDOUT
+from pymesos.subprocess.streams.session import Session
 from pymesos.testing import ScriptedAgent, wait_until
 from pymesos.utils import decode_data, encode_data
 
@@ -21,7 +21,8 @@ CHANNELS = {'stdin': STDIN, 'stdout': STDOUT, 'stderr': STDERR}
 
 TIMEOUT = 60.0
 
-START = 'import sys; from pymesos.subprocess.executor import main; from pymesos.subprocess.dialler import Patience; '
+START = ('import sys; from pymesos.subprocess.executor import main; '
+         'from pymesos.subprocess.agent.dialler import Patience; ')
 
 
 class Remote(object):

@@ -7,10 +7,10 @@ import threading
 
 from pymesos._compat import close_on_exec
 from pymesos.serving.loop import Loop
-from pymesos.subprocess.carrier import Conduit
-from pymesos.subprocess.dialler import Dialler, Exchange
-from pymesos.subprocess.protocol import EXECUTOR_SENDS, PROGRAM_SENDS, STDIN, STDOUT
-from pymesos.subprocess.session import Session
+from pymesos.subprocess.agent.dialler import Dialler, Exchange
+from pymesos.subprocess.streams.carrier import Conduit
+from pymesos.subprocess.streams.protocol import EXECUTOR_SENDS, PROGRAM_SENDS, STDIN, STDOUT
+from pymesos.subprocess.streams.session import Session
 from pymesos.testing import wait_until
 
 TIMEOUT = 120.0

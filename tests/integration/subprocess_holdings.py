@@ -10,10 +10,10 @@ from collections import namedtuple
 
 from six.moves.urllib.request import urlopen
 
-from pymesos.subprocess.keeper import Job
+from pymesos.subprocess.framework.keeper import Job
+from pymesos.subprocess.framework.remote import Remote
 from pymesos.subprocess.popen import Popen
-from pymesos.subprocess.remote import Remote
-from pymesos.subprocess.session import Session
+from pymesos.subprocess.streams.session import Session
 from pymesos.testing import wait_until
 
 #: Of these nothing is left once no command runs and the program has let its Popens go.

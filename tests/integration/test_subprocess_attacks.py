@@ -14,9 +14,9 @@ import time
 import pytest
 
 from pymesos._compat import close_on_exec, monotonic
-from pymesos.subprocess import hub as hub_module
-from pymesos.subprocess.hub import HANDSHAKE_TIMEOUT, MAX_STRANGERS, Hub
-from pymesos.subprocess.protocol import make_hello, pack_head, pack_resume
+from pymesos.subprocess.streams import hub as hub_module
+from pymesos.subprocess.streams.hub import HANDSHAKE_TIMEOUT, MAX_STRANGERS, Hub
+from pymesos.subprocess.streams.protocol import make_hello, pack_head, pack_resume
 from pymesos.testing import wait_until
 from subprocess_cats import TIMEOUT, CatLoop, Stream
 

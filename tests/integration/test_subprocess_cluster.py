@@ -12,9 +12,10 @@ from six.moves.urllib.request import urlopen
 from subprocess_holdings import processes_with
 
 from pymesos.local import LocalCluster
-from pymesos.subprocess import Popen, call, keeper
+from pymesos.subprocess import Popen, call
 from pymesos.subprocess.errors import TaskLost
-from pymesos.subprocess.session import Session
+from pymesos.subprocess.framework import keeper
+from pymesos.subprocess.streams.session import Session
 from pymesos.testing import wait_until
 
 RACKS = ['rack:a', 'rack:b']

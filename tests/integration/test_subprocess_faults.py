@@ -9,7 +9,7 @@ import subprocess_scenarios as scenarios
 from subprocess_holdings import await_nothing_passing
 
 from pymesos.local import LocalCluster
-from pymesos.subprocess import attempts, keeper
+from pymesos.subprocess.framework import attempts, keeper
 from pymesos.testing import FaultProxy
 
 #: Seconds in the place of 60 for which a connection is missed, and after which Mesos is not asked any more.

@@ -9,9 +9,10 @@ import threading
 
 import pytest
 
-from pymesos.subprocess import carrier, dialler, link
-from pymesos.subprocess.hub import Hub
-from pymesos.subprocess.protocol import STDOUT
+from pymesos.subprocess.agent import dialler
+from pymesos.subprocess.streams import carrier, link
+from pymesos.subprocess.streams.hub import Hub
+from pymesos.subprocess.streams.protocol import STDOUT
 from pymesos.testing import FaultProxy, wait_until
 from subprocess_cats import TIMEOUT, Cat, CatLoop, Stream
 

@@ -12,8 +12,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 from subprocess_ends import Connected  # noqa: E402
 
 from pymesos.errors import ProtocolError  # noqa: E402
-from pymesos.subprocess import protocol  # noqa: E402
-from pymesos.subprocess.link import Link  # noqa: E402
+from pymesos.subprocess.streams import protocol  # noqa: E402
+from pymesos.subprocess.streams.link import Link  # noqa: E402
 
 thorough = settings(print_blob=True, max_examples=300)
 

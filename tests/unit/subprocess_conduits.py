@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from pymesos._compat import close_on_exec
 from pymesos.serving.loop import Loop
-from pymesos.subprocess.carrier import Conduit
-from pymesos.subprocess.protocol import EXECUTOR_SENDS, PROGRAM_SENDS
+from pymesos.subprocess.streams.carrier import Conduit
+from pymesos.subprocess.streams.protocol import EXECUTOR_SENDS, PROGRAM_SENDS
 from pymesos.testing import wait_until
 
 

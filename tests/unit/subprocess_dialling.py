@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 import os
 import socket
 
-from pymesos.subprocess.protocol import Caller
+from pymesos.subprocess.streams.protocol import Caller
 
 TIMEOUT = 30.0
 

@@ -1,8 +1,8 @@
 """Both ends of a link, and a connection between them that may be cut at any byte."""
 from __future__ import absolute_import, division, print_function
 
-from pymesos.subprocess.link import WINDOW, Data, Ended, Link, Room, Stopped
-from pymesos.subprocess.protocol import EXECUTOR_SENDS, PROGRAM_SENDS
+from pymesos.subprocess.streams.link import WINDOW, Data, Ended, Link, Room, Stopped
+from pymesos.subprocess.streams.protocol import EXECUTOR_SENDS, PROGRAM_SENDS
 
 
 class End(object):

@@ -2,9 +2,9 @@
 from __future__ import absolute_import, division, print_function
 
 from pymesos.resources import parse
-from pymesos.subprocess.orders import Accept, End, Update
-from pymesos.subprocess.placement import Offer, Wanted
-from pymesos.subprocess.pool import Pool
+from pymesos.subprocess.framework.orders import Accept, End, Update
+from pymesos.subprocess.framework.placement import Offer, Wanted
+from pymesos.subprocess.framework.pool import Pool
 
 SHARE = parse('cpus:0.01;mem:32')
 SMALL = Wanted(parse('cpus:1;mem:64'), (), '*', 'k', SHARE)

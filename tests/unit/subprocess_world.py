@@ -8,10 +8,10 @@ import heapq
 import itertools
 
 from pymesos.resources import Resources, parse
-from pymesos.subprocess.orders import (Accept, AskAgents, Decline, Drop, End, Kill, Reconcile, Revive, SetRoles,
-                                       Shutdown, Signal, Start, Suppress, Update)
-from pymesos.subprocess.placement import Capacity, Offer
-from pymesos.subprocess.pool import Pool
+from pymesos.subprocess.framework.orders import (Accept, AskAgents, Decline, Drop, End, Kill, Reconcile, Revive,
+                                                 SetRoles, Shutdown, Signal, Start, Suppress, Update)
+from pymesos.subprocess.framework.placement import Capacity, Offer
+from pymesos.subprocess.framework.pool import Pool
 
 LOST_AFTER = 60.0
 

@@ -8,8 +8,11 @@ import os
 import pytest
 
 from pymesos import _operator_http, detector, errors, executor, operator_v1, process, scheduler, zookeeper
-from pymesos.subprocess import attempts, dialler, hub, lines, link, market, pool, protocol, runner, session
 from pymesos.subprocess import executor as subprocess_executor
+from pymesos.subprocess.agent import dialler
+from pymesos.subprocess.cli import lines, runner
+from pymesos.subprocess.framework import attempts, market, pool
+from pymesos.subprocess.streams import hub, link, protocol, session
 from pymesos.transport import channel, dial, engine, stream
 from pymesos.utils import DAY, parse_duration
 from pymesos.wire import backoff, httpmsg, recordio

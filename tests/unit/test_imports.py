@@ -68,7 +68,7 @@ IMPURE_OF_COMPAT = {'close_on_exec', 'monotonic', 'pipe', 'selectors', 'wait_for
 #: Who alone imports a package that is optional or that another may take the place of.
 KEEPERS = {'kazoo': {'zookeeper'}, 'h11': {'wire.httpmsg', 'serving.http_connection', 'serving.requests'},
            'httptools': {'wire.httpmsg'}, 'http_parser': {'wire.httpmsg'}, 'addict': {'wire.messages'},
-           'orjson': {'wire.messages'}, 'pytest': {'testing.plugin'}, 'tqdm': {'subprocess.progress'}}
+           'orjson': {'wire.messages'}, 'pytest': {'testing.plugin'}, 'tqdm': {'subprocess.cli.progress'}}
 
 FUTURE = {'absolute_import', 'division', 'print_function'}
 

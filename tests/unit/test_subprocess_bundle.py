@@ -11,8 +11,8 @@ import pytest
 
 import pymesos
 from pymesos.errors import UsageError
-from pymesos.subprocess import bundle
-from pymesos.subprocess.bundle import Bundle, command_line, installed_command_line, pack
+from pymesos.subprocess.framework import bundle
+from pymesos.subprocess.framework.bundle import Bundle, command_line, installed_command_line, pack
 
 
 def names(made):
@@ -136,7 +136,7 @@ def test_library_that_cannot_be_read_is_an_error_that_says_what_to_do(monkeypatc
 
 def test_own_files_that_are_not_there_are_an_error_that_says_what_to_do(monkeypatch, tmpdir):
     monkeypatch.setattr(bundle, '_made', [])
-    monkeypatch.setattr(bundle, '__file__', str(tmpdir.join('pymesos.zip', 'pymesos', 'subprocess', 'bundle.py')))
+    monkeypatch.setattr(bundle.errors, '__file__', str(tmpdir.join('pymesos.zip', 'pymesos', 'errors.py')))
     with pytest.raises(UsageError) as caught:
         bundle.bundle()
     assert 'pymesos itself is not in files' in str(caught.value)

@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from pymesos.errors import ConnectionLost, ProtocolError, TimedOut, UsageError
-from pymesos.subprocess import carrier, link
-from pymesos.subprocess.protocol import encode_control, pack_head, pack_resume
+from pymesos.subprocess.streams import carrier, link
+from pymesos.subprocess.streams.protocol import encode_control, pack_head, pack_resume
 from pymesos.testing import wait_until
 from subprocess_conduits import make_pipe, read_all, running
 

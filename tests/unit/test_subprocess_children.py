@@ -15,8 +15,8 @@ import pytest
 
 from pymesos._compat import monotonic
 from pymesos.serving.loop import Loop
-from pymesos.subprocess import spawn as spawn_module
-from pymesos.subprocess.children import Children, SignalWatch
+from pymesos.subprocess.agent import spawn as spawn_module
+from pymesos.subprocess.agent.children import Children, SignalWatch
 from pymesos.subprocess.request import make_spec
 from pymesos.testing import wait_until
 from pymesos.utils import decode_data

@@ -13,13 +13,13 @@ import pytest
 
 from pymesos.errors import CallRejected, MessageError
 from pymesos.subprocess import executor as executor_module
-from pymesos.subprocess.children import SignalWatch
-from pymesos.subprocess.command import describe_end, read_ticket
-from pymesos.subprocess.dialler import Patience
+from pymesos.subprocess.agent.children import SignalWatch
+from pymesos.subprocess.agent.command import describe_end, read_ticket
+from pymesos.subprocess.agent.dialler import Patience
 from pymesos.subprocess.executor import CommandExecutor
-from pymesos.subprocess.hub import Hub
 from pymesos.subprocess.request import make_spec
-from pymesos.subprocess.session import Session
+from pymesos.subprocess.streams.hub import Hub
+from pymesos.subprocess.streams.session import Session
 from pymesos.testing import wait_until
 from pymesos.utils import encode_data
 
@@ -231,10 +231,10 @@ def test_executor_imports_nothing_of_the_programs_side():
             'print([name for name in sys.modules if name.startswith("pymesos.subprocess.")])')
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
     output = subprocess.check_output([sys.executable, '-c', text], env=environment).decode('ascii')
-    ours = ['carrier', 'children', 'command', 'descriptors', 'dialler', 'executor', 'link', 'protocol', 'pumps',
-            'spawn']
-    names = [name.rpartition('.')[2] for name in eval(output)]
-    assert sorted(name for name in names if name != 'posix_spawn') == ours
+    ours = ['agent', 'agent.children', 'agent.command', 'agent.dialler', 'agent.spawn', 'executor', 'streams',
+            'streams.carrier', 'streams.descriptors', 'streams.link', 'streams.protocol', 'streams.pumps']
+    names = [name[len('pymesos.subprocess.'):] for name in eval(output)]
+    assert sorted(name for name in names if name != 'agent.posix_spawn') == ours
 
 
 def test_descriptors_are_allowed_as_far_as_the_system_lets_us(monkeypatch):

@@ -10,10 +10,10 @@ import pytest
 
 from pymesos._compat import close_on_exec, monotonic
 from pymesos.serving.loop import Loop
-from pymesos.subprocess import dialler as dialler_module
-from pymesos.subprocess.dialler import Dialler, Exchange, Patience
-from pymesos.subprocess.protocol import (HELLO_SIZE, IDENTITY_SIZE, KEY_SIZE, NONCE_SIZE, PROOF_SIZE,
-                                         is_hello_genuine, is_proof, make_welcome, read_hello)
+from pymesos.subprocess.agent import dialler as dialler_module
+from pymesos.subprocess.agent.dialler import Dialler, Exchange, Patience
+from pymesos.subprocess.streams.protocol import (HELLO_SIZE, IDENTITY_SIZE, KEY_SIZE, NONCE_SIZE, PROOF_SIZE,
+                                                 is_hello_genuine, is_proof, make_welcome, read_hello)
 from pymesos.testing import wait_until
 
 IDENTITY, KEY = b'i' * IDENTITY_SIZE, b'k' * KEY_SIZE

@@ -17,9 +17,9 @@ from pymesos.subprocess import cluster as cluster_module
 from pymesos.subprocess import config
 from pymesos.subprocess.cluster import Cluster, default
 from pymesos.subprocess.errors import StartFailed, StartTimeout, TaskLost
-from pymesos.subprocess.link import Data, Link
-from pymesos.subprocess.protocol import CONTROL, EXECUTOR_SENDS, PROGRAM_SENDS, ControlDecoder, encode_control
 from pymesos.subprocess.request import Request, Stream, Streams, make_spec
+from pymesos.subprocess.streams.link import Data, Link
+from pymesos.subprocess.streams.protocol import CONTROL, EXECUTOR_SENDS, PROGRAM_SENDS, ControlDecoder, encode_control
 from pymesos.testing import ScriptedMaster, wait_until
 from pymesos.utils import decode_data, encode_data
 

@@ -180,7 +180,7 @@ def test_module_shows_what_is_in_it_and_refuses_what_is_not():
         subprocess.check_nothing
     assert str(caught.value) == "module 'pymesos.subprocess' has no attribute 'check_nothing'"
     with pytest.raises(ImportError):
-        from pymesos.subprocess import check_nothing    # noqa: F401
+        from pymesos.subprocess import check_nothing  # noqa: F401
 
 
 def test_function_that_uses_the_module_can_be_pickled():

@@ -13,12 +13,12 @@ import pytest
 
 from pymesos._compat import monotonic
 from pymesos.errors import ConnectionFailed, UsageError
-from pymesos.subprocess import hub as hub_module
-from pymesos.subprocess.hub import Hub
-from pymesos.subprocess.protocol import (EXECUTOR_SENDS, HELLO_SIZE, PROGRAM_SENDS, Caller, make_hello, make_proof,
-                                         read_hello)
-from pymesos.subprocess.link import Link
-from pymesos.subprocess.session import Session
+from pymesos.subprocess.streams import hub as hub_module
+from pymesos.subprocess.streams.hub import Hub
+from pymesos.subprocess.streams.link import Link
+from pymesos.subprocess.streams.protocol import (EXECUTOR_SENDS, HELLO_SIZE, PROGRAM_SENDS, Caller, make_hello,
+                                                 make_proof, read_hello)
+from pymesos.subprocess.streams.session import Session
 from pymesos.testing import wait_until
 from subprocess_conduits import make_pipe, read_all
 from subprocess_dialling import TIMEOUT, answer, ask, connect, get, shake_hands
@@ -369,7 +369,7 @@ def test_closing_is_called_on_the_thread_at_the_end():
 SIGPIPE_PROGRAM = '''
 import os, signal, time
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-from pymesos.subprocess.hub import Hub
+from pymesos.subprocess.streams.hub import Hub
 hub = Hub().start()
 def write():
     reader, writer = os.pipe()

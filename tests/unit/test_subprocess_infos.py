@@ -7,10 +7,10 @@ import pytest
 
 from pymesos.errors import UsageError
 from pymesos.resources import parse
-from pymesos.subprocess import infos
-from pymesos.subprocess.agents import Executor
 from pymesos.subprocess.config import resolve
-from pymesos.subprocess.orders import Launch, Update
+from pymesos.subprocess.framework import infos
+from pymesos.subprocess.framework.agents import Executor
+from pymesos.subprocess.framework.orders import Launch, Update
 from pymesos.subprocess.request import Request, make_spec
 from pymesos.subprocess.scheduler import make_framework, read_update
 from pymesos.utils import decode_data, encode_data

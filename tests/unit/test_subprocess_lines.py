@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from pymesos.subprocess.lines import MAX_HELD, MAX_LINE, Interleaver, LineReader
+from pymesos.subprocess.cli.lines import MAX_HELD, MAX_LINE, Interleaver, LineReader
 
 
 def interleaver(*tags):

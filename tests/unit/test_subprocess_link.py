@@ -4,9 +4,10 @@ from __future__ import absolute_import, division, print_function
 import pytest
 
 from pymesos.errors import ProtocolError, UsageError
-from pymesos.subprocess import protocol
-from pymesos.subprocess.link import MAX_CONTROL, WINDOW, Data, Link, Room, Stopped
-from pymesos.subprocess.protocol import EXECUTOR_SENDS, PROGRAM_SENDS, pack_credit, pack_end, pack_head, pack_resume
+from pymesos.subprocess.streams import protocol
+from pymesos.subprocess.streams.link import MAX_CONTROL, WINDOW, Data, Link, Room, Stopped
+from pymesos.subprocess.streams.protocol import (EXECUTOR_SENDS, PROGRAM_SENDS, pack_credit, pack_end, pack_head,
+                                                 pack_resume)
 from subprocess_ends import Connected
 
 RESUMED = pack_resume([(0, 0, WINDOW), (1, 0, WINDOW)])

@@ -6,8 +6,8 @@ import errno
 import pytest
 
 from pymesos.errors import UsageError
+from pymesos.subprocess.cli.outcomes import Outcome, Outcomes
 from pymesos.subprocess.errors import TaskLost
-from pymesos.subprocess.outcomes import Outcome, Outcomes
 
 
 @pytest.mark.parametrize('returncode, status, text', [

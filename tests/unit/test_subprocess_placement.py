@@ -5,8 +5,8 @@ import pytest
 
 from pymesos.errors import UsageError
 from pymesos.resources import Resources, parse
-from pymesos.subprocess import placement
-from pymesos.subprocess.placement import Capacity, Offer, Wanted, parse_constraints
+from pymesos.subprocess.framework import placement
+from pymesos.subprocess.framework.placement import Capacity, Offer, Wanted, parse_constraints
 
 SHARE = parse('cpus:0.01;mem:32')
 

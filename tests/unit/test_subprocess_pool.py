@@ -4,8 +4,9 @@ from __future__ import absolute_import, division, print_function
 from subprocess_play import BIG, SHARE, Play
 
 from pymesos.resources import parse
-from pymesos.subprocess.orders import Accept, AskAgents, Decline, End, Revive, SetRoles, Shutdown, Start, Suppress
-from pymesos.subprocess.placement import Capacity, Wanted
+from pymesos.subprocess.framework.orders import (Accept, AskAgents, Decline, End, Revive, SetRoles, Shutdown, Start,
+                                                 Suppress)
+from pymesos.subprocess.framework.placement import Capacity, Wanted
 
 
 # ---- the usual

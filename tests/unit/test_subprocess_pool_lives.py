@@ -9,8 +9,8 @@ from subprocess_world import World
 
 from pymesos.resources import parse
 from pymesos.subprocess.errors import StartFailed
-from pymesos.subprocess.orders import End
-from pymesos.subprocess.placement import Wanted
+from pymesos.subprocess.framework.orders import End
+from pymesos.subprocess.framework.placement import Wanted
 
 
 def live(seed, faults, commands=30):

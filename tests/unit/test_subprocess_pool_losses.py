@@ -5,7 +5,7 @@ import pytest
 from subprocess_play import BIG, Play
 
 from pymesos.subprocess.errors import StartFailed, StartTimeout, TaskLost
-from pymesos.subprocess.orders import Accept, Decline, Drop, End, Kill, Reconcile, Revive, Signal, Start
+from pymesos.subprocess.framework.orders import Accept, Decline, Drop, End, Kill, Reconcile, Revive, Signal, Start
 
 
 # ---- what is lost before it runs

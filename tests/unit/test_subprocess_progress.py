@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import pytest
 
-from pymesos.subprocess.progress import Bar, NoBar
+from pymesos.subprocess.cli.progress import Bar, NoBar
 
 
 class Terminal(object):

@@ -7,9 +7,10 @@ from hashlib import sha256
 import pytest
 
 from pymesos.errors import MessageError, ProtocolError, RecordError, UsageError
-from pymesos.subprocess import protocol
-from pymesos.subprocess.protocol import (HELLO_SIZE, PROOF_SIZE, WELCOME_SIZE, Caller, ControlDecoder, encode_control,
-                                         is_hello_genuine, is_proof, make_hello, make_welcome, read_head, read_hello)
+from pymesos.subprocess.streams import protocol
+from pymesos.subprocess.streams.protocol import (HELLO_SIZE, PROOF_SIZE, WELCOME_SIZE, Caller, ControlDecoder,
+                                                 encode_control, is_hello_genuine, is_proof, make_hello, make_welcome,
+                                                 read_head, read_hello)
 
 KEY = bytes(bytearray(range(32)))
 IDENTITY = b'I' * 16

@@ -11,9 +11,9 @@ import threading
 
 import pytest
 
-from pymesos.subprocess import descriptors
-from pymesos.subprocess.descriptors import PolledStream, Stream, open_stream
-from pymesos.subprocess.link import WINDOW
+from pymesos.subprocess.streams import descriptors
+from pymesos.subprocess.streams.descriptors import PolledStream, Stream, open_stream
+from pymesos.subprocess.streams.link import WINDOW
 from pymesos.testing import wait_until
 from subprocess_conduits import is_blocking, is_open, make_pipe, read_all, running
 

@@ -11,10 +11,10 @@ import pytest
 from subprocess_standin import StandIn
 
 from pymesos.errors import MesosError
-from pymesos.subprocess.outlet import make_pipe
+from pymesos.subprocess.cli.outlet import make_pipe
+from pymesos.subprocess.cli.progress import NoBar
+from pymesos.subprocess.cli.runner import Plan, Runner, insert_line
 from pymesos.subprocess.popen import Popen
-from pymesos.subprocess.progress import NoBar
-from pymesos.subprocess.runner import Plan, Runner, insert_line
 from pymesos.testing import wait_until
 
 TIMEOUT = 60.0

@@ -7,9 +7,9 @@ import pytest
 
 from pymesos._compat import monotonic
 from pymesos.errors import ConnectionLost, ProtocolError, UsageError
-from pymesos.subprocess import session as session_module
-from pymesos.subprocess.protocol import STDERR, STDIN, STDOUT
-from pymesos.subprocess.session import Session
+from pymesos.subprocess.streams import session as session_module
+from pymesos.subprocess.streams.protocol import STDERR, STDIN, STDOUT
+from pymesos.subprocess.streams.session import Session
 from pymesos.testing import wait_until
 from subprocess_conduits import World, is_open, make_pipe, read_all
 

@@ -7,7 +7,7 @@ from __future__ import absolute_import, division, print_function
 import logging
 from collections import deque
 
-from .._compat import selectors, socket_errors
+from ..._compat import selectors, socket_errors
 from .descriptors import BROKEN, open_stream
 from .link import append_piece
 

@@ -5,11 +5,11 @@ import logging
 
 import six
 
-from ..errors import ConnectionLost, ProtocolError, UsageError
+from ...errors import ConnectionLost, ProtocolError, UsageError
+from ..request import PIPE
 from .carrier import Conduit
 from .link import WINDOW
 from .protocol import CONTROL, EXECUTOR_SENDS, IDENTITY_SIZE, KEY_SIZE, PROGRAM_SENDS, STDERR, STDIN, STDOUT
-from .request import PIPE
 
 __all__ = ['LINGER', 'LOST_AFTER', 'Session']
 

@@ -30,9 +30,9 @@ from hashlib import sha256
 
 import six
 
-from ..errors import MessageError, ProtocolError, UsageError, excerpt
-from ..wire import recordio
-from ..wire.messages import dumps, loads
+from ...errors import MessageError, ProtocolError, UsageError, excerpt
+from ...wire import recordio
+from ...wire.messages import dumps, loads
 
 __all__ = ['CONTROL', 'CREDIT', 'Caller', 'ControlDecoder', 'DATA', 'END', 'EXECUTOR_SENDS', 'FrameHead', 'HELLO_SIZE',
            'Hello', 'IDENTITY_SIZE', 'KEY_SIZE', 'MAGIC', 'MAX_PAYLOAD', 'MAX_RECORD', 'NONCE_SIZE', 'PING', 'PONG',

@@ -1,7 +1,7 @@
 """One command as those see it who wait for it."""
 from __future__ import absolute_import, division, print_function
 
-from .._compat import Latch
+from ..._compat import Latch
 
 __all__ = ['Remote']
 

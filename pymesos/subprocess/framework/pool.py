@@ -8,11 +8,11 @@ from __future__ import absolute_import, division, print_function
 import bisect
 from collections import OrderedDict
 
-from ..resources import Resources
+from ...resources import Resources
+from ..errors import StartFailed, StartTimeout
 from . import placement
 from .agents import Agents
 from .attempts import OVER, PLACED, Attempt, Attempts, describe
-from .errors import StartFailed, StartTimeout
 from .market import Market
 from .orders import Accept, AskAgents, Decline, Drop, End, Launch, SetRoles, Shutdown
 from .timers import Timers

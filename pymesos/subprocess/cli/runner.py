@@ -9,9 +9,9 @@ import os
 import signal
 import threading
 
-from .._compat import fsdecode, pipe, selectors, wait_for
-from ..serving.loop import Loop
-from .files import DEVNULL
+from ..._compat import fsdecode, pipe, selectors, wait_for
+from ...serving.loop import Loop
+from ..files import DEVNULL
 from .inlet import Inlet, Reader
 from .lines import LineReader
 from .outcomes import FAILED, USAGE, Outcome, Outcomes, signal_name, signal_status
@@ -125,7 +125,7 @@ class Runner(object):
     :param popen: the class of the commands
     :param end_all: called at the end of all: to kill what still runs; may wait
     :param streams: the descriptors of standard input, output and error
-    :param bar: a :class:`~pymesos.subprocess.progress.NoBar`
+    :param bar: a :class:`~pymesos.subprocess.cli.progress.NoBar`
     :param say: called with each line for people
     """
 

@@ -10,8 +10,9 @@ from collections import namedtuple
 
 from six.moves import shlex_quote
 
-from .._compat import PYTHON
-from ..errors import UsageError
+from ... import errors
+from ..._compat import PYTHON
+from ...errors import UsageError
 
 __all__ = ['Bundle', 'bundle', 'command_line', 'installed_command_line', 'pack']
 
@@ -78,7 +79,7 @@ def pack(sources):
 
 
 def _sources():
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    home = os.path.dirname(os.path.abspath(errors.__file__))
     found = _read_tree(home, 'pymesos', LEFT_OUT)
     for name in NEEDED + WANTED:
         path = _find(name)

@@ -8,12 +8,12 @@ import random
 import sys
 import threading
 
-from .._compat import monotonic, selectors, socket_errors
-from ..errors import ProtocolError
-from ..transport.dial import Dial
-from ..utils import Address
-from ..wire.backoff import Backoff
-from .protocol import NONCE_SIZE, Caller
+from ..._compat import monotonic, selectors, socket_errors
+from ...errors import ProtocolError
+from ...transport.dial import Dial
+from ...utils import Address
+from ...wire.backoff import Backoff
+from ..streams.protocol import NONCE_SIZE, Caller
 
 __all__ = ['Dialler', 'Exchange', 'Patience']
 

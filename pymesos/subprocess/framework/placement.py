@@ -5,8 +5,8 @@ from collections import OrderedDict, namedtuple
 
 import six
 
-from ..errors import UsageError
-from ..resources import Resources
+from ...errors import UsageError
+from ...resources import Resources
 
 __all__ = ['Capacity', 'Offer', 'Pile', 'Placement', 'Wanted', 'amounts', 'claim', 'could_hold', 'cut', 'explain',
            'is_satisfied', 'parse_constraints', 'place']

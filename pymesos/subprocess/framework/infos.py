@@ -7,10 +7,10 @@ from binascii import hexlify
 
 import six
 
-from ..errors import UsageError
-from ..resources import Resources
-from ..utils import encode_data
-from .request import command_text
+from ...errors import UsageError
+from ...resources import Resources
+from ...utils import encode_data
+from ..request import command_text
 
 __all__ = ['Kind', 'make_kind', 'make_resources', 'make_task', 'make_ticket']
 

@@ -8,7 +8,7 @@ import select
 import struct
 import termios
 
-from .._compat import close_on_exec, selectors
+from ..._compat import close_on_exec, selectors
 from .lines import Interleaver
 
 __all__ = ['Outlet', 'is_pollable', 'make_pipe', 'retried', 'set_nonblocking']

@@ -15,8 +15,8 @@ import traceback
 
 import six
 
-from .._compat import close_on_exec, fsencode, getfullargspec, pipe, socket_errors
-from ..utils import decode_data, encode_data
+from ..._compat import close_on_exec, fsencode, getfullargspec, pipe, socket_errors
+from ...utils import decode_data, encode_data
 
 __all__ = ['NotStarted', 'Report', 'close_all_on_exec', 'describe', 'spawn']
 

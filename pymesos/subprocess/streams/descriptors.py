@@ -14,7 +14,7 @@ import socket
 import stat
 import termios
 
-from .._compat import close_on_exec, selectors, socket_errors
+from ..._compat import close_on_exec, selectors, socket_errors
 
 __all__ = ['BROKEN', 'open_stream']
 

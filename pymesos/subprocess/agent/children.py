@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 
-from .._compat import close_on_exec, pipe, selectors, socket_errors
+from ..._compat import close_on_exec, pipe, selectors, socket_errors
 from .spawn import NotStarted, describe, spawn
 
 __all__ = ['Child', 'Children', 'SignalWatch']

@@ -5,7 +5,7 @@ import errno
 import os
 import tempfile
 
-from .._compat import selectors
+from ..._compat import selectors
 from .outlet import CHUNK, is_pollable, retried, set_nonblocking
 
 __all__ = ['Inlet', 'Reader']

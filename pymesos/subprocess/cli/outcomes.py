@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 import errno
 import signal
 
-from ..errors import MesosError
+from ...errors import MesosError
 
 __all__ = ['FAILED', 'LOST', 'NOT_FOUND', 'NOT_RUNNABLE', 'Outcome', 'Outcomes', 'TIMED_OUT', 'USAGE', 'describe',
            'signal_name', 'signal_status']

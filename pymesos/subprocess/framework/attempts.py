@@ -6,7 +6,7 @@ says that it has ended, and all that its command wrote has arrived.
 """
 from __future__ import absolute_import, division, print_function
 
-from .errors import TaskLost
+from ..errors import TaskLost
 from .orders import Drop, Kill, Reconcile, Signal, Start, Update
 
 __all__ = ['BEGUN', 'OVER', 'PLACED', 'RUNNING', 'Attempt', 'Attempts', 'describe']

@@ -7,18 +7,19 @@ import threading
 from collections import deque
 from functools import partial
 
-from .._compat import Latch, monotonic, socket_errors
-from ..errors import CallRejected, ConnectionFailed, MesosError, Stopped, UsageError
-from ..operator_v1 import MesosOperatorMasterDriver
-from ..process import dict_in, list_in
-from ..resources import Resources
-from ..wire import calls
-from . import infos, protocol
-from .errors import StartFailed, TaskLost, remote_error
+from ..._compat import Latch, monotonic, socket_errors
+from ...errors import CallRejected, ConnectionFailed, MesosError, Stopped, UsageError
+from ...operator_v1 import MesosOperatorMasterDriver
+from ...process import dict_in, list_in
+from ...resources import Resources
+from ...wire import calls
+from ..errors import StartFailed, TaskLost, remote_error
+from ..request import INHERITED
+from ..streams import protocol
+from ..streams.session import Session
+from . import infos
 from .placement import Capacity
 from .pool import Pool
-from .request import INHERITED
-from .session import Session
 
 __all__ = ['Keeper']
 

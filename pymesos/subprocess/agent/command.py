@@ -6,13 +6,13 @@ import signal
 from binascii import Error as Base64Error
 from binascii import unhexlify
 
-from .._compat import monotonic
-from ..errors import MessageError, ProtocolError
-from ..utils import decode_data, encode_data
-from ..wire.messages import dumps, loads
-from .carrier import Conduit
+from ..._compat import monotonic
+from ...errors import MessageError, ProtocolError
+from ...utils import decode_data, encode_data
+from ...wire.messages import dumps, loads
+from ..streams.carrier import Conduit
+from ..streams.protocol import CONTROL, EXECUTOR_SENDS, IDENTITY_SIZE, KEY_SIZE, PROGRAM_SENDS, STDERR, STDIN, STDOUT
 from .dialler import Dialler
-from .protocol import (CONTROL, EXECUTOR_SENDS, IDENTITY_SIZE, KEY_SIZE, PROGRAM_SENDS, STDERR, STDIN, STDOUT)
 
 __all__ = ['Command', 'Ticket', 'read_ticket']
 

@@ -11,13 +11,12 @@ import re
 import socket
 from collections import OrderedDict
 
-from .._compat import block_sigpipe, socket_errors
-from ..errors import ConnectionFailed, UsageError
-from ..serving.listener import Listener
-from ..serving.loop import Loop
-from ..serving.peer import Peer
-from .protocol import (HELLO_SIZE, MAGIC, NONCE_SIZE, PROOF_SIZE, is_hello_genuine, is_proof, make_welcome,
-                       read_hello)
+from ..._compat import block_sigpipe, socket_errors
+from ...errors import ConnectionFailed, UsageError
+from ...serving.listener import Listener
+from ...serving.loop import Loop
+from ...serving.peer import Peer
+from .protocol import HELLO_SIZE, MAGIC, NONCE_SIZE, PROOF_SIZE, is_hello_genuine, is_proof, make_welcome, read_hello
 
 __all__ = ['HANDSHAKE_TIMEOUT', 'Hub', 'MAX_HEAD', 'MAX_STRANGERS', 'STALLED_AFTER']
 

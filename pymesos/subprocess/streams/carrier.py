@@ -6,8 +6,8 @@ import logging
 import threading
 from collections import deque
 
-from .._compat import gather, monotonic, selectors, send_gathered, socket_errors
-from ..errors import ConnectionLost, ProtocolError, TimedOut
+from ..._compat import gather, monotonic, selectors, send_gathered, socket_errors
+from ...errors import ConnectionLost, ProtocolError, TimedOut
 from .link import GIVE_UP_AFTER, LOOK_EVERY, WINDOW, Data, Ended, Link, Room
 from .protocol import CONTROL, ControlDecoder, encode_control
 from .pumps import Sink, Source

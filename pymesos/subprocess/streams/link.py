@@ -8,7 +8,7 @@ from __future__ import absolute_import, division, print_function
 
 from collections import deque, namedtuple
 
-from ..errors import ProtocolError, UsageError
+from ...errors import ProtocolError, UsageError
 from . import protocol
 from .protocol import CONTROL, CREDIT, DATA, END, HEAD_SIZE, PING, PONG, RESUME, STOP, pack_head, read_head
 

@@ -1,0 +1,1 @@
+"""What runs on an agent, behind :mod:`pymesos.subprocess.executor`: commands, their processes, the way home."""

@@ -106,6 +106,20 @@ def test_idle_executor_is_shut_down():
     assert play.of(Shutdown, play.go(59.0)) == []
     executor = play.of(Accept)[0].launches[0].executor
     assert play.of(Shutdown, play.go(2.0)) == [Shutdown(executor.id, 'a1')]
+    play.pool.executor_lost(executor.id, play.now)
+    assert play.pool.next() is None
+
+
+def test_executor_whose_end_is_not_told_is_shut_down_again_for_a_while():
+    play = Play(executor_idle=60.0)
+    play.finish(play.run())
+    play.go(59.0)
+    assert len(play.of(Shutdown, play.go(2.0))) == 1
+    play.pool.disconnected(play.now)            # which may have lost the call
+    assert play.of(Shutdown, play.go(600.0)) == []
+    play.pool.subscribed(play.now)
+    assert len(play.of(Shutdown, play.go(12.0))) == 2
+    assert len(play.of(Shutdown, play.go(600.0))) == 3
     assert play.pool.next() is None
 
 

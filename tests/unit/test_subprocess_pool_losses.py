@@ -255,7 +255,7 @@ def test_rest_of_the_output_of_a_dead_executor_is_not_waited_for():
     play.cut(task_id)
     play.pool.executor_lost(play.of(Accept)[0].launches[0].executor.id, play.now)
     assert Drop(task_id) in play.go(1.0)
-    play.go(10.0)
+    play.go(100.0)
     assert play.pool.next() is None
 
 
@@ -334,7 +334,7 @@ def test_repeated_late_and_unordered_updates_are_harmless(updates):
     for state in updates:
         play.update(task_id, state, returncode=0 if state == 'TASK_FINISHED' else None)
     assert play.ended() == End(1, 0, None)
-    play.go(100.0)
+    play.go(200.0)
     assert (play.pool.running, play.pool.tasks, play.pool.next()) == (0, 0, None)
 
 

@@ -40,6 +40,9 @@ MOST_REFUSALS, MOST_STALE = 3, 20
 #: Seconds before the master is asked again to take roles.
 ROLES_AGAIN = 1.0
 
+#: Seconds after which an executor whose end was not told is told once more to shut down, and how often it is told.
+SHUTDOWN_AGAIN, MOST_SHUTDOWNS = 10.0, 6
+
 #: A task came to nothing because its offers were not valid any more: the fault of nobody.
 STALE = 'REASON_INVALID_OFFERS'
 
@@ -91,7 +94,7 @@ class Pool(object):
         self._executor_idle = executor_idle
         self._accepts = {}              # serial: the ids of its tasks, and of its offers
         self._serial = 0
-        self._unsaid = []               # orders that wait for a subscription
+        self._leaving = {}              # executor id: its Shutdown, and how often that is still to be sent
         self._is_subscribed = False
         self._subscribed_at = None
         self._roles = {role}            # that commands want
@@ -159,6 +162,7 @@ class Pool(object):
             if attempt.phase != OVER or attempt.is_open:
                 self._orders.append(Drop(attempt.task_id))
         self._commands.clear()
+        self._leaving.clear()
         self._waiting = []
         self._is_subscribed = False
         self._timers.clear()
@@ -173,8 +177,8 @@ class Pool(object):
         self._asked_roles = None
         self._market.reset()
         self._attempts.subscribed(now)
-        self._orders.extend(self._unsaid)
-        self._unsaid = []
+        for executor_id in self._leaving:
+            self._timers.set(('leaving', executor_id), now)
         for command in self._waiting:
             command.waiting_since = max(command.waiting_since, now)
 
@@ -205,6 +209,8 @@ class Pool(object):
 
     def executor_lost(self, executor_id, now):
         """The process of an executor has ended."""
+        if self._leaving.pop(executor_id, None) is not None:
+            self._timers.cancel(('leaving', executor_id))
         executor = self._agents.find_executor(executor_id)
         if executor is not None:
             self._attempts.executor_lost(executor, now)
@@ -363,7 +369,7 @@ class Pool(object):
         if executor.tasks:
             return
         if executor.is_lost:
-            self._shut_down(executor)   # should it live after all
+            self._shut_down(executor, now)      # should it live after all
         else:
             self._timers.set(('idle', executor.id), now if self._is_closed else now + self._executor_idle)
 
@@ -408,7 +414,7 @@ class Pool(object):
     def _due_idle(self, executor_id, now):
         executor = self._agents.find_executor(executor_id)
         if executor is not None and not executor.tasks:
-            self._shut_down(executor)
+            self._shut_down(executor, now)
 
     def _due_doubt(self, _key, now):
         if not self._waiting:
@@ -420,13 +426,25 @@ class Pool(object):
         if self._is_subscribed:
             self._orders.append(AskAgents())
             for executor in self._agents.idle_executors():      # what they hold may be what is missing
-                self._shut_down(executor)
+                self._shut_down(executor, now)
         self._timers.set(_DOUBT, now + DOUBT_AGAIN)
 
-    def _shut_down(self, executor):
+    def _shut_down(self, executor, now):
         self._agents.lose_executor(executor)
-        order = Shutdown(executor.id, executor.agent_id)
-        (self._orders if self._is_subscribed else self._unsaid).append(order)
+        self._leaving[executor.id] = [Shutdown(executor.id, executor.agent_id), MOST_SHUTDOWNS]
+        self._due_leaving(executor.id, now)
+
+    def _due_leaving(self, executor_id, now):
+        """The call may be lost with a subscription, and a master that does not know the agent yet drops it."""
+        if executor_id not in self._leaving or not self._is_subscribed:
+            return
+        order, left = self._leaving[executor_id]
+        self._orders.append(order)
+        if left > 1:
+            self._leaving[executor_id][1] = left - 1
+            self._timers.set(('leaving', executor_id), now + SHUTDOWN_AGAIN)
+        else:
+            del self._leaving[executor_id]
 
     def _set_roles(self):
         if self._asked_roles is None and not self._roles <= self._known_roles:

@@ -1,10 +1,10 @@
 """Runs no-op tasks through one executor on a real Mesos, with whichever pymesos this interpreter imports.
 
-``mesos_scheduler.py MASTER TASKS BATCH [AT_ONCE]`` launches BATCH tasks on every offer until there were TASKS, but no
-more than AT_ONCE that are not finished, waits until all are, and prints one line of JSON: ``seconds`` from the first
-launch to the last TASK_FINISHED, ``scheduler_cpu`` and ``executor_cpu`` (CPU seconds of the two processes from their
-registration on), ``version``, ``file`` and ``parsers`` of the library. The executor is mesos_executor.py on the same
-interpreter.
+``mesos_scheduler.py [--checkpoint] MASTER TASKS BATCH [AT_ONCE]`` launches BATCH tasks on every offer until there
+were TASKS, but no more than AT_ONCE that are not finished, waits until all are, and prints one line of JSON:
+``seconds`` from the first launch to the last TASK_FINISHED, ``scheduler_cpu`` and ``executor_cpu`` (CPU seconds of
+the two processes from their registration on), ``version``, ``file`` and ``parsers`` of the library. The executor is
+mesos_executor.py on the same interpreter.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -106,10 +106,12 @@ class Launcher(pymesos.Scheduler):
 
 
 def main():
-    master, numbers = sys.argv[1], [int(text) for text in sys.argv[2:]]
+    arguments = sys.argv[1:]
+    checkpoint = arguments[0] == '--checkpoint'
+    master, numbers = arguments[checkpoint], [int(text) for text in arguments[checkpoint + 1:]]
     tasks = numbers[0]
     launcher = Launcher(*numbers)
-    framework = {'user': getpass.getuser(), 'name': 'bench', 'checkpoint': False}
+    framework = {'user': getpass.getuser(), 'name': 'bench', 'checkpoint': checkpoint}
     driver = pymesos.MesosSchedulerDriver(launcher, framework, master)
     driver.start()
     if not launcher.is_finished.wait(DEADLINE) or launcher.failure:

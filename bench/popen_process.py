@@ -1,10 +1,10 @@
 """One measurement of ``pymesos.subprocess``, or of the standard library's, in the Python that runs it.
 
-``popen_process.py MODULE WHAT NUMBER [AT_ONCE]`` with MODULE ``pymesos.subprocess`` or ``subprocess`` prints one line
-of JSON. WHAT is ``latency``: the median and the 95th percentile, in seconds, of NUMBER calls of ``true`` after a few
-that warm up; ``stdout``: MB per second of NUMBER MB that a command prints to a pipe; ``many``: NUMBER commands, AT_ONCE
-at a time, each waited for by a thread of its own. The master is MESOS_MASTER's. When no command has ended for a
-minute, ``many`` says so and how many have.
+``popen_process.py MODULE WHAT NUMBER [AT_ONCE [CHECKPOINT]]`` with MODULE ``pymesos.subprocess`` or ``subprocess``
+prints one line of JSON. WHAT is ``latency``: the median and the 95th percentile, in seconds, of NUMBER calls of
+``true`` after a few that warm up; ``stdout``: MB per second of NUMBER MB that a command prints to a pipe; ``many``:
+NUMBER commands, AT_ONCE at a time, each waited for by a thread of its own; without checkpoints if CHECKPOINT is 0.
+The master is MESOS_MASTER's. When no command has ended for a minute, ``many`` says so and how many have.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -61,7 +61,9 @@ class Measurement(object):
             raise RuntimeError('%d of %d bytes, status %r' % (count, wanted, process.returncode))
         return {'rate': megabytes / (clock.seconds() - begun)}
 
-    def many(self, commands, at_once):
+    def many(self, commands, at_once, checkpoint=1):
+        if not checkpoint:
+            self.module.configure(checkpoint=False)
         self.module.call(['true'], **self.needs)
         left = list(range(commands))
         ended, failed = [], []

@@ -62,7 +62,9 @@ def test_command_that_is_lost_too_often_ends_with_what_mesos_said():
     error = play.ended().error
     assert isinstance(error, StartFailed)
     assert str(error) == ('the command was not begun: task command-1.2 on agent a2.example TASK_FAILED '
-                          '(REASON_EXECUTOR_TERMINATED): Executor terminated (and 1 before it)')
+                          '(REASON_EXECUTOR_TERMINATED): Executor terminated (and 1 before it); stderr in the '
+                          "sandbox of executor pymesos-k-2 says why: a Python that the agent has not got ('python' in "
+                          'CONFIG), perhaps')
     assert (error.state, error.reason, error.message) == (
         'TASK_FAILED', 'REASON_EXECUTOR_TERMINATED', 'Executor terminated')
 

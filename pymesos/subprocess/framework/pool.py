@@ -560,6 +560,9 @@ class Pool(object):
                                            describe(update, 'was lost'))
         if command.tries > 1:
             text += ' (and %d before it)' % (command.tries - 1)
+        if update.reason == EXECUTOR_TERMINATED:
+            text += ("; stderr in the sandbox of executor %s says why: a Python that the agent has not got ('python' "
+                     'in CONFIG), perhaps' % attempt.executor.id)
         self._fail(command, StartFailed('the command was not begun: ' + text, update.state, update.reason,
                                         update.message), now)
 

@@ -167,9 +167,10 @@ class Channel(object):
 
     def _may_read(self, call):
         """Whether the thread that writes `call` reads the answer, too. With the lock."""
-        # While the socket rests and has no reader the loop takes nothing out of _sent.
-        return (self._is_resting and not call.is_forgotten and self._waiter is not None and not self._has_reader()
-                and self._is_forgotten())
+        # While the socket rests and has no reader the loop takes nothing out of _sent. What the last reader has left
+        # for the loop is to be taken before anything else is read.
+        return (self._is_resting and self._left is None and not call.is_forgotten and self._waiter is not None
+                and not self._has_reader() and self._is_forgotten())
 
     def _lose_if(self, sock, error):
         if self._sock is sock:
@@ -178,24 +179,34 @@ class Channel(object):
     def _read_own(self, sock, waiter, parser, call):
         """Read the answer of `call` on the thread that waits for it; what is not plain is left to the loop."""
         answered = []
-        is_reading = True
-        while is_reading:
-            data, parts = None, []
-            try:
-                data = waiter.read()
-            except socket_errors as error:
-                self._loop.post(self._lose_if, sock, error)
-            if data is not None:
-                parts = _parse(parser, data)
+        try:
+            while self._read_some_own(sock, waiter, parser, call, answered):
+                pass
+        except BaseException as error:      # out of memory, say, or whatever another thread has raised in this one
             with self._writing:
-                if self._sock is sock:
-                    self._take_plain(parts, call, answered)
-                is_reading = (bool(data) and not parts and parser.error is None and self._sock is sock
-                              and call not in answered)
-                if not is_reading:
-                    self._leave(sock, data, parts, parser)
+                self._leave(sock, None, [], parser)
+            self._loop.post(self._lose_if, sock, error)
+            raise
         for one in answered:
             one.finished(b'', None)
+
+    def _read_some_own(self, sock, waiter, parser, call, answered):
+        """Read once; whether to go on."""
+        data, parts = None, []
+        try:
+            data = waiter.read()
+        except socket_errors as error:
+            self._loop.post(self._lose_if, sock, error)
+        if data is not None:
+            parts = _parse(parser, data)
+        with self._writing:
+            if self._sock is sock:
+                self._take_plain(parts, call, answered)
+            goes_on = (bool(data) and not parts and parser.error is None and self._sock is sock
+                       and call not in answered)
+            if not goes_on:
+                self._leave(sock, data, parts, parser)
+        return goes_on
 
     def _take_plain(self, parts, call, answered):
         """Move calls from those sent to `answered`, up to `call`, as long as `parts` are answers that only say yes."""
@@ -215,12 +226,12 @@ class Channel(object):
         elif parts or data == b'' or parser.error is not None:
             self._left = data, parts
             self._loop.post(self._flush_posted)
-        elif not self._is_forgotten():
+        elif self._waiting or not self._is_forgotten():
             self._loop.post(self._flush_posted)
 
     def close(self, error):
         """Close the connection; every call under way ends with `error`."""
-        if self._sock is not None and self._is_resting:
+        if self._has_unread() and not self._loop.is_closed:
             self._look()                # what was answered meanwhile has not failed
         self._is_closed = True
         self._disconnect()
@@ -238,13 +249,26 @@ class Channel(object):
         self._is_flush_posted = False
         if self._is_closed:
             return
-        if self._sock is not None and self._is_resting:
+        if self._has_unread():
             self._look()                # the peer may have closed meanwhile, and not all may be sent twice
         if self._sock is not None:
-            self._flush()
+            if not self._waits_for_reader():
+                self._flush()
         elif self._dial is None and self._waiting:
             self._dial = Dial(self._loop, self._address, self._dial_timeout, self._connected, self._dial_failed,
                               self._tls_context)
+
+    def _has_unread(self):
+        """Whether there may be answers that the loop is not told of."""
+        return self._sock is not None and (self._is_resting or self._left is not None)
+
+    def _waits_for_reader(self):
+        """Whether a call that may be done only once waits, and another thread is about to see if the peer has closed.
+
+        That one has the loop go on when it has read.
+        """
+        with self._writing:
+            return self._has_reader() and any(call.kind not in REPEATABLE for call in self._waiting)
 
     def _connected(self, sock):
         self._dial = None
@@ -266,15 +290,19 @@ class Channel(object):
             self._rest_timer.cancel()
             self._rest_timer = None
         with self._writing:
-            sock, self._sock = self._sock, None
-            has_reader = sock is not None and self._reader is sock
-            self._out, self._left, self._is_resting = b'', None, False
-        if has_reader:
+            self._detach()
+
+    def _detach(self):
+        """Have nothing to do with the socket any more; its reader, if any, takes no answer more. With the lock."""
+        sock, self._sock = self._sock, None
+        self._out, self._left, self._is_resting = b'', None, False
+        if sock is None:
+            return
+        self._loop.unwatch(sock)
+        if self._reader is sock:
             # Its thread wakes up and closes it: until then the number must not serve another file.
-            self._loop.unwatch(sock)
             hang_up(sock)
-        elif sock is not None:
-            self._loop.unwatch(sock)
+        else:
             close_socket(sock)
 
     def _flush(self):
@@ -508,10 +536,12 @@ class Channel(object):
 
     def _check_deadline(self):
         """One timer serves all calls: they time out in the order in which they were submitted."""
+        now = monotonic()
         with self._writing:
             self._timer = None
-        now = monotonic()
-        late = [call for call in list(self._sent) + list(self._waiting) if call.deadline <= now]
+            late = [call for call in list(self._sent) + list(self._waiting) if call.deadline <= now]
+            if late:
+                self._detach()          # before another thread takes an answer that is not its own
         if late:
             kinds = ', '.join(sorted(set(call.kind for call in late)))
             self._fail(late, TimedOut('%s did not answer %s within %g seconds' % (self._address, kinds, self._timeout),

@@ -322,6 +322,13 @@ def test_close_while_other_threads_write_ends_every_call(server):
             assert len(calling.results) == len(written) + 1     # only now is all counted that was written
 
 
+def write_at_once(calling, body):
+    """Have this thread write a call that nobody waits for, as soon as it can."""
+    call = Call('KILL', '/call', [('Content-Type', 'application/json')], body,
+                lambda answer, error: calling.results.append((body, answer, error)), is_forgotten=True)
+    wait_until(lambda: calling.channel.write_now(call))
+
+
 class Waiting(object):
     """Calls that threads of their own wait for, on a channel that has answered one."""
 
@@ -378,6 +385,96 @@ def test_thread_that_waits_reads_answers_that_nobody_waits_for_as_well(server):
         answered = [body for body, _answer, error in calling.wait(7) if error is None]
         assert answered == [b'0'] + [b'forgotten'] * 5 + [b'1']
         waiting.join()
+
+
+YES = b'HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n'
+
+
+class Peer(object):
+    """A server whose answers are sent by the test, bytes on a connection."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.bind(('127.0.0.1', 0))
+        self.listener.listen(2)
+        self.address = '127.0.0.1:%d' % self.listener.getsockname()[1]
+        self.sock = None
+        self.seen = b''
+
+    def warm_up(self, calling):
+        """Answer the first call of a channel, which is made for that; the :class:`Waiting` of it."""
+        thread = threading.Thread(target=self._answer_first)
+        thread.start()
+        waiting = Waiting(calling)
+        thread.join()
+        wait_until(lambda: calling.channel._is_resting)
+        return waiting
+
+    def _answer_first(self):
+        self.sock = self.listener.accept()[0]
+        self.await_call(b'0')
+        self.sock.sendall(YES)
+
+    def await_call(self, body):
+        """Read until a call with that body has come."""
+        while not self.seen.endswith(b'\r\n\r\n' + body):
+            self.seen += self.sock.recv(65536)
+
+    def close(self):
+        self.sock.close()
+        self.listener.close()
+
+
+@pytest.fixture
+def peer():
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+def test_what_one_thread_has_left_to_the_loop_is_taken_before_another_one_reads(peer):
+    with Calling(peer.address) as calling:
+        waiting, go_on, may_call = peer.warm_up(calling), threading.Event(), threading.Event()
+        first = waiting.write(b'first')
+        peer.await_call(b'first')
+        write_at_once(calling, b'refused')
+        peer.await_call(b'refused')
+        calling.loop.post(go_on.wait, 30.0)         # so that the loop takes nothing for the moment
+        may_call.wait(0.1)
+        peer.sock.sendall(YES + b'HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno')
+        wait_until(lambda: first)
+        waiting.write(b'second')
+        peer.await_call(b'second')
+        peer.sock.sendall(YES)
+        may_call.wait(0.2)
+        go_on.set()
+        found = dict((body, error) for body, _answer, error in calling.wait(4))
+        assert found[b'first'] is None and found[b'second'] is None
+        assert isinstance(found[b'refused'], CallRejected)
+        waiting.join()
+
+
+def test_answer_that_comes_too_late_is_nobodys(peer, monkeypatch):
+    with Calling(peer.address, timeout=1.0) as calling:
+        waiting = peer.warm_up(calling)
+        lose = calling.channel._lose
+
+        def answer_and_lose(*args):
+            try:
+                peer.sock.sendall(YES)
+            except socket.error:            # as it should be: the connection is gone
+                pass
+            threading.Event().wait(0.2)
+            lose(*args)
+
+        monkeypatch.setattr(calling.channel, '_lose', answer_and_lose)
+        write_at_once(calling, b'late')
+        threading.Event().wait(0.02)        # it is to be late before the other one is, and the socket is to rest still
+        waiting.write(b'later')
+        found = [(body, error) for body, _answer, error in calling.wait(3)[1:]]
+        waiting.join()
+        assert sorted(body for body, _error in found) == [b'late', b'later']
+        assert all(isinstance(error, TimedOut) for _body, error in found)
 
 
 @pytest.mark.parametrize('answer', [Answer(202, b'a body'), Answer(202, close='announced'), Answer(403, 'no')])

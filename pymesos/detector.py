@@ -194,7 +194,7 @@ class ZooKeeperDetector(Detector):
     """Tells the leader that ZooKeeper names, at each change."""
 
     def __init__(self, uri, listener, scheme='http'):
-        super(ZooKeeperDetector, self).__init__(_shown(uri), listener)
+        super(ZooKeeperDetector, self).__init__(shown(uri), listener)
         hosts, path, credential = parse_zookeeper(uri)
         try:
             from . import zookeeper
@@ -261,7 +261,7 @@ def _read_file(uri):
     return content
 
 
-def _shown(uri):
+def shown(uri):
     """`uri` as a text may quote it. Before the ``@`` of ZooKeeper's there is a password, or half of one."""
     if uri.startswith(_ZOOKEEPER) and '@' in uri:
         return uri.partition('://')[0] + '://***@' + uri.rpartition('@')[2]
@@ -269,5 +269,5 @@ def _shown(uri):
 
 
 def _invalid(uri, why):
-    shown = _shown(uri)
-    return InvalidAddress('cannot use the master %s: %s' % (excerpt(shown), why), shown)
+    text = shown(uri)
+    return InvalidAddress('cannot use the master %s: %s' % (excerpt(text), why), text)

@@ -87,7 +87,7 @@ class Cluster(object):
         self._runtime = None
 
     def __repr__(self):
-        return '<Cluster %s>' % (self.settings.master,)
+        return '<Cluster %s>' % self.settings.shown_master
 
     def __enter__(self):
         return self

@@ -7,6 +7,7 @@ from collections import OrderedDict, namedtuple
 
 import six
 
+from ..detector import shown
 from ..errors import UsageError
 from ..resources import Resources, parse
 
@@ -45,7 +46,12 @@ class Settings(object):
         return self.master, self.principal, self.secret
 
     def __repr__(self):
-        return '<Settings for %s>' % (self.master,)        # never the secret
+        return '<Settings for %s>' % self.shown_master       # never the secret
+
+    @property
+    def shown_master(self):
+        """The master's address as a text may quote it, without a password."""
+        return shown(self.master)
 
 
 def resolve(options=None, environment=None):

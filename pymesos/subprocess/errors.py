@@ -164,7 +164,7 @@ def remote_error(reply):
 
 def _native(text):
     """Text of the other side as a str of this Python."""
-    text = text if isinstance(text, type(u'')) else u'%r' % (text,)
+    text = text if isinstance(text, type(u'')) else u'(%s)' % type(text).__name__
     return text.encode('utf-8') if PY2 else text
 
 

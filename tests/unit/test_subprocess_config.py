@@ -112,3 +112,4 @@ def test_secret_is_in_no_text():
         resolve(secret=[b'hush'])
     assert 'hush' not in str(caught.value)
     assert 'hush' not in repr(resolve(master='m', principal='me', secret='hush'))
+    assert repr(resolve(master='zk://me:hush@z/mesos')) == '<Settings for zk://***@z/mesos>'

@@ -460,3 +460,4 @@ def test_default_with_an_unknown_name_in_config_is_an_error(fresh):
 
 def test_repr_shows_the_master():
     assert repr(Cluster('m', principal='p', secret='hush')) == '<Cluster m>'
+    assert repr(Cluster('zk://me:hush@z:1/mesos')) == '<Cluster zk://***@z:1/mesos>'

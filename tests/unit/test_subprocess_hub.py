@@ -213,6 +213,35 @@ def test_oldest_stranger_goes_when_there_are_too_many(hub, session, monkeypatch)
     wait_until(lambda: strangers(hub) == 0)
 
 
+def test_strangers_do_not_push_out_who_has_shown_the_secret(hub, session, monkeypatch):
+    monkeypatch.setattr(hub_module, 'MAX_STRANGERS', 5)
+    caller = Caller(session.key, session.identity, 1, b'n' * 16)
+    real = connect(hub)
+    real.sendall(caller.hello)
+    proof = caller.feed(real.recv(100))
+    socks = [connect(hub) for _ in range(8)]
+    wait_until(lambda: strangers(hub) == 5)
+    real.sendall(proof)
+    wait_until(lambda: session.is_connected)
+    for sock in socks + [real]:
+        sock.close()
+    wait_until(lambda: strangers(hub) == 0 and not hub._proving)
+
+
+def test_of_those_with_the_same_secret_only_the_last_is_waited_for(hub, session):
+    socks = []
+    for counter in range(1, 5):
+        socks.append(connect(hub))
+        socks[-1].sendall(hello_of(session, counter))
+        assert len(socks[-1].recv(100)) == 48
+    for sock in socks[:-1]:
+        assert answer(sock) == b''
+    assert len(hub._proving) == 1
+    hub.loop.carry_out(session.close)
+    socks[-1].close()
+    wait_until(lambda: not hub._proving)
+
+
 def test_little_is_held_of_a_stranger(hub):
     socks = [connect(hub) for _ in range(3)]
     for sock, data in zip(socks, (b'pymesos\1' + b'x' * 60, b'GET /' + b'x' * 4000, b'p')):

@@ -366,9 +366,12 @@ def test_executor_that_misses_our_last_words_gets_them_on_its_next_connection(at
 
 @pytest.mark.parametrize('message, text', [
     ({'type': 'EXITED', 'returncode': 0, 'drained': {}}, 'the executor says EXITED while the command is started'),
-    ({'type': 'STARTED', 'pid': 'x', 'hostname': u'h'}, 'a STARTED wants a pid and a hostname, not '),
-    ({'type': 'STARTED', 'pid': True, 'hostname': u'h'}, 'a STARTED wants a pid and a hostname, not '),
-    ({'type': 'STARTED', 'pid': 1}, 'a STARTED wants a pid and a hostname, not '),
+    ({'type': 'STARTED', 'pid': 'x', 'hostname': u'h'}, 'a STARTED without a pid or a hostname'),
+    ({'type': 'STARTED', 'pid': True, 'hostname': u'h'}, 'a STARTED without a pid or a hostname'),
+    ({'type': 'STARTED', 'pid': 1}, 'a STARTED without a pid or a hostname'),
+    ({'type': 'STARTED', 'pid': 0, 'hostname': u'h'}, 'a STARTED without a pid or a hostname'),
+    ({'type': 'STARTED', 'pid': 2 ** 31, 'hostname': u'h'}, 'a STARTED without a pid or a hostname'),
+    ({'type': 'STARTED', 'pid': 1, 'hostname': u'h' * 300000}, 'cannot decode records: '),
 ])
 def test_wrong_message_breaks_the_session(attempt, message, text):
     attempt.start()
@@ -376,6 +379,22 @@ def test_wrong_message_breaks_the_session(attempt, message, text):
     attempt.wait('connected', 'closed', 'broken')
     assert isinstance(attempt.told[-1][1], ProtocolError)
     assert str(attempt.told[-1][1]).startswith(text)
+
+
+def test_fault_of_ours_breaks_the_session(attempt, monkeypatch):
+    """Whatever an executor's words do to this side, the rest of its stream does not seem whole."""
+    def fail(_message):
+        raise RuntimeError('maximum recursion depth exceeded')
+
+    attempt.start()
+    monkeypatch.setattr(attempt.session, 'message_received', fail)
+    attempt.says(STARTED)
+    attempt.wait('connected', 'closed', 'broken')
+    assert isinstance(attempt.told[-1][1], ProtocolError)
+    assert 'RuntimeError' in str(attempt.told[-1][1])
+    fault, = attempt.faults             # and it was told, once
+    assert isinstance(fault, RuntimeError)
+    attempt.faults.remove(fault)
 
 
 @pytest.mark.parametrize('message', [

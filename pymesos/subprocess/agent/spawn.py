@@ -23,6 +23,9 @@ __all__ = ['NotStarted', 'Report', 'close_all_on_exec', 'describe', 'spawn']
 #: Bytes of a traceback that are sent: with the rest of a report they fit into a pipe.
 LONGEST_TRACEBACK = 16 * 1024
 
+#: Letters of an exception's words, and bytes of the path that it is about: a longer one is none.
+LONGEST_TEXT, LONGEST_NAME = 4096, 4096
+
 #: What Python itself ignores and a command expects at its default.
 _IGNORED_SIGNALS = [getattr(signal, name) for name in ('SIGPIPE', 'SIGXFZ', 'SIGXFSZ') if hasattr(signal, name)]
 
@@ -306,13 +309,13 @@ def describe(error, culprit=None):
         name = _ERROR_NAMES.get(number, name)
         text = u'[Errno %d] %s' % (number, strerror)
         if filename is not None:
-            filename = fsencode(filename)
+            filename = fsencode(filename)[:LONGEST_NAME]
             text = u"%s: '%s'" % (text, filename.decode('utf-8', 'replace'))
             filename = encode_data(filename)
     told = traceback.format_exc()
     if isinstance(told, bytes):
         told = told.decode('utf-8', 'replace')
-    return {'exception': name, 'errno': number, 'strerror': strerror, 'filename': filename, 'text': text,
+    return {'exception': name, 'errno': number, 'strerror': strerror, 'filename': filename, 'text': text[:LONGEST_TEXT],
             'traceback': told[-LONGEST_TRACEBACK:]}
 
 

@@ -42,6 +42,13 @@ sys.path[:1]=[p]+[e for e in sys.path[:1] if e];sys.argv[1:]=[]
 import runpy;runpy.run_module("{main}",run_name="__main__",alter_sys=True)
 """.format(main=MAIN)
 
+#: The same where pymesos is installed. Not -m, which would look for modules in the sandbox first: commands write there.
+INSTALLED = """\
+import sys
+sys.path[:1]=[e for e in sys.path[:1] if e]
+import runpy;runpy.run_module("{main}",run_name="__main__",alter_sys=True)
+""".format(main=MAIN)
+
 #: Tries Pythons in turn. What is just called python may be any: it is asked for its major version.
 LAUNCH = """\
 for p in {candidates}; do command -v "$p" >/dev/null 2>&1 || continue; \
@@ -140,7 +147,7 @@ def command_line(python, made):
 
 def installed_command_line(python):
     """The same where agents have pymesos installed."""
-    return _launch(python, '-m %s' % MAIN)
+    return _launch(python, '-c %s' % shlex_quote(INSTALLED))
 
 
 def _launch(python, arguments):

@@ -211,7 +211,7 @@ class Keeper(object):
     def _lose_patience(self):
         if not self._has_subscribed:
             self.fail('there was no subscription with %s within %g s' % (
-                self._settings.master, self._settings.master_timeout))
+                self._settings.shown_master, self._settings.master_timeout))
             self._touch()
 
     # ---- deciding

@@ -9,7 +9,7 @@ from collections import deque
 from ..._compat import gather, monotonic, selectors, send_gathered, socket_errors
 from ...errors import ConnectionLost, ProtocolError, TimedOut
 from .link import GIVE_UP_AFTER, LOOK_EVERY, WINDOW, Data, Ended, Link, Room
-from .protocol import CONTROL, ControlDecoder, encode_control
+from .protocol import CONTROL, MAX_RECORD, ControlDecoder, encode_control
 from .pumps import Sink, Source
 
 __all__ = ['Carrier', 'Conduit']
@@ -133,6 +133,11 @@ class Carrier(object):
         except ProtocolError as error:
             self._is_reading = False
             self._end(error)
+        except Exception as error:
+            # A fault of ours. What this read has brought besides is lost, so the rest must not seem whole.
+            self._is_reading = False
+            self._end(ProtocolError('what has come could not be taken: %s' % type(error).__name__))
+            raise
         finally:
             self._is_reading = False
 
@@ -157,12 +162,13 @@ class Carrier(object):
 class Conduit(object):
     """A link with all that is at its one end: the connection of the moment, descriptors, control messages.
 
-    `sends` and `receives` are protocol.PROGRAM_SENDS and EXECUTOR_SENDS. Everything happens on the thread of `loop`.
+    `sends` and `receives` are protocol.PROGRAM_SENDS and EXECUTOR_SENDS; `max_record` is the most bytes that a control
+    message that comes may have. Everything happens on the thread of `loop`.
     Channels that nothing is attached to are to be ended (``link.end``) or stopped (``link.stop``) by the owner. To be
     derived from: the methods that do nothing here tell of what happens.
     """
 
-    def __init__(self, loop, sends, receives, window=WINDOW):
+    def __init__(self, loop, sends, receives, window=WINDOW, max_record=MAX_RECORD):
         self.loop = loop
         self.link = Link(sends, receives, window)
         #: The :class:`Source` of each channel that is sent and the :class:`Sink` of each that is received, if any.
@@ -170,7 +176,7 @@ class Conduit(object):
         self.sinks = {}
         self.is_closed = False
         self._carrier = None
-        self._decoder = ControlDecoder()
+        self._decoder = ControlDecoder(max_record)
         self._has_told_settled = False
 
     # -- to be overridden

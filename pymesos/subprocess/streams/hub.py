@@ -66,6 +66,7 @@ class Hub(object):
         self._expected = {}             # identity: Session
         self._sessions = set()          # those that hold descriptors, too
         self._strangers = OrderedDict()         # of Visitor, the oldest first
+        self._proving = {}              # identity: the Visitor that has its secret, and is to show that it is no copy
         self._files = {}                # path: the whole response
 
     def start(self):
@@ -141,8 +142,18 @@ class Hub(object):
             next(iter(self._strangers)).close()
 
     def departed(self, visitor):
-        """A stranger is none any more, or gone."""
+        """A visitor is none any more, or gone."""
         self._strangers.pop(visitor, None)
+        if self._proving.get(visitor.identity) is visitor:
+            del self._proving[visitor.identity]
+
+    def recognized(self, visitor):
+        """A visitor has the secret of its identity, and is no stranger. Of those with the same the last one counts."""
+        self.departed(visitor)
+        earlier = self._proving.get(visitor.identity)
+        if earlier is not None:
+            earlier.close()
+        self._proving[visitor.identity] = visitor
 
     def _close_all(self):
         try:
@@ -162,6 +173,7 @@ class Visitor(Peer):
         self._hub = hub
         self._held = b''
         self._session = self._hello = self._nonce = None
+        self.identity = None            # that it has shown the secret of
         self._timer = listener.loop.call_later(HANDSHAKE_TIMEOUT, self.close)
         self._unsent = None             # of a file, at the last look
         self.worth = number             # if there are too many descriptors, the first comer goes first
@@ -202,6 +214,10 @@ class Visitor(Peer):
             self.close()
             return
         session.counter = hello.counter
+        # From here on no stranger can push it out.
+        self.worth = None
+        self.identity = hello.identity
+        self._hub.recognized(self)
         self._session, self._hello, self._nonce, self._held = session, hello, os.urandom(NONCE_SIZE), b''
         self.write(make_welcome(session.key, hello, self._nonce))
 

@@ -217,6 +217,9 @@ def unpack_resume(payload):
 #: megabytes, in base64.
 MAX_RECORD = 16 * 1024 * 1024
 
+#: The same of an executor's, which are short but for an exception's words: a large one would hold up all commands.
+MAX_EXECUTOR_RECORD = 256 * 1024
+
 
 def encode_control(message):
     """The bytes that carry a message (a dict with a ``type``) on the control channel. UsageError if it is too long."""
@@ -228,10 +231,10 @@ def encode_control(message):
 
 
 class ControlDecoder(object):
-    """Reads control messages from the bytes of the channel. An error is for good."""
+    """Reads control messages of up to `max_record` bytes from the bytes of the channel. An error is for good."""
 
-    def __init__(self):
-        self._decoder = recordio.Decoder(MAX_RECORD)
+    def __init__(self, max_record=MAX_RECORD):
+        self._decoder = recordio.Decoder(max_record)
 
     def feed(self, data):
         """The messages (dicts with a ``type``, text) that `data`, a memoryview, completes, in order.

@@ -9,7 +9,8 @@ from ...errors import ConnectionLost, ProtocolError, UsageError
 from ..request import PIPE
 from .carrier import Conduit
 from .link import WINDOW
-from .protocol import CONTROL, EXECUTOR_SENDS, IDENTITY_SIZE, KEY_SIZE, PROGRAM_SENDS, STDERR, STDIN, STDOUT
+from .protocol import (CONTROL, EXECUTOR_SENDS, IDENTITY_SIZE, KEY_SIZE, MAX_EXECUTOR_RECORD, PROGRAM_SENDS, STDERR,
+                       STDIN, STDOUT)
 
 __all__ = ['LINGER', 'LOST_AFTER', 'Session']
 
@@ -23,6 +24,9 @@ LINGER = 10.0
 
 #: The same after we have hung up: then it comes back at once, or not at all.
 LINGER_ALONE = 1.0
+
+#: The largest of the numbers that a system has for processes and their ends, and of the positions in a stream.
+INT_MAX, MAX_OFFSET = 2 ** 31 - 1, 2 ** 64 - 1
 
 
 class Session(Conduit):
@@ -50,7 +54,7 @@ class Session(Conduit):
         if len(identity) != IDENTITY_SIZE or len(key) != KEY_SIZE:
             raise UsageError('a session wants %d bytes of identity and %d of key, not %d and %d'
                              % (IDENTITY_SIZE, KEY_SIZE, len(identity), len(key)))
-        super(Session, self).__init__(loop, PROGRAM_SENDS, EXECUTOR_SENDS, window)
+        super(Session, self).__init__(loop, PROGRAM_SENDS, EXECUTOR_SENDS, window, MAX_EXECUTOR_RECORD)
         self.identity = identity
         self.key = key
         #: The counter of the last HELLO that was answered.
@@ -204,8 +208,8 @@ class Session(Conduit):
 
     def _take_started(self, message):
         pid, hostname = message.get('pid'), message.get('hostname')
-        if not _is_int(pid) or not isinstance(hostname, six.text_type):
-            raise ProtocolError('a STARTED wants a pid and a hostname, not %.200r' % (message,))
+        if not _is_int(pid, 1) or not isinstance(hostname, six.text_type):
+            raise ProtocolError('a STARTED without a pid or a hostname')
         self._phase = 'running'
         self.on_started(pid, hostname)
 
@@ -215,9 +219,9 @@ class Session(Conduit):
 
     def _take_exited(self, message):
         returncode, drained = message.get('returncode'), message.get('drained')
-        if not _is_int(returncode) or not isinstance(drained, dict) or not all(
-                _is_int(offset) for offset in drained.values()):
-            raise ProtocolError('an EXITED wants a returncode and offsets, not %.200r' % (message,))
+        if not _is_int(returncode, -INT_MAX) or not isinstance(drained, dict) or not all(
+                _is_int(offset, 0, MAX_OFFSET) for offset in drained.values()):
+            raise ProtocolError('an EXITED without a returncode or offsets')
         self._returncode = returncode
         self._drained = dict((channel, drained.get(str(channel), 0)) for channel in (STDOUT, STDERR))
         self._phase = 'over'
@@ -290,5 +294,5 @@ def _ignore(*_args):
     """Nobody wants to know."""
 
 
-def _is_int(value):
-    return isinstance(value, six.integer_types) and not isinstance(value, bool)
+def _is_int(value, lowest, highest=INT_MAX):
+    return isinstance(value, six.integer_types) and not isinstance(value, bool) and lowest <= value <= highest

@@ -46,6 +46,21 @@ _FIELDS = ('cpus', 'mem', 'gpus', 'disk', 'role', 'constraints', 'image', 'uris'
            'start_timeout', 'preexec')
 
 
+def _is_text(value):
+    return isinstance(value, six.string_types) and bool(value)
+
+
+def _are_labels(value):
+    return isinstance(value, dict) and all(
+        isinstance(key, six.string_types) and isinstance(text, _LABEL) for key, text in value.items())
+
+
+_LABEL = six.string_types + six.integer_types + (float,)
+
+#: Of what is no number: what it must be, and that in words. The rest is seen to where it is used.
+_SHAPES = {'role': (_is_text, 'text'), 'name': (_is_text, 'text'), 'labels': (_are_labels, 'a dict of text')}
+
+
 class Request(namedtuple('Request', _FIELDS)):
     """What a command wants of the cluster. None leaves a thing to the cluster's configuration.
 
@@ -62,7 +77,7 @@ class Request(namedtuple('Request', _FIELDS)):
     :param max_retries: how often a command that was lost before it ran is tried again
     :param start_timeout: seconds within which it must run
     :param preexec: the pickled ``preexec_fn``, bytes
-    :raises UsageError: a number is none, or out of range
+    :raises UsageError: a number is none, or out of range, or another value cannot be
     """
 
     __slots__ = ()
@@ -75,6 +90,10 @@ class Request(namedtuple('Request', _FIELDS)):
             wanted[name] = wanted.get(name) or None         # 0 as 0.3.15 took it
         for name in ('cpus', 'mem', 'gpus', 'disk', 'max_retries', 'start_timeout'):
             _check_number(name, wanted.get(name))
+        for name, (is_good, expected) in _SHAPES.items():
+            value = wanted.get(name)
+            if value is not None and not is_good(value):
+                raise UsageError('%s=%r: expected %s' % (name, value, expected))
         return super(Request, cls).__new__(cls, *[wanted.get(name) for name in _FIELDS])
 
     def __reduce__(self):

@@ -128,3 +128,19 @@ def test_unknown_request_is_refused():
 def test_request_pickles():
     request = Request(cpus=1.5, labels={'a': 'b'})
     assert pickle.loads(pickle.dumps(request, 2)) == request
+
+
+@pytest.mark.parametrize('name, value, expected', [
+    ('role', 5, 'text'), ('role', '', 'text'), ('name', 5, 'text'),
+    ('labels', 'x', 'a dict of text'), ('labels', ['a'], 'a dict of text'), ('labels', {'a': None}, 'a dict of text'),
+])
+def test_what_cannot_be_is_refused_at_once(name, value, expected):
+    with pytest.raises(UsageError) as caught:
+        Request(**{name: value})
+    assert str(caught.value) == '%s=%r: expected %s' % (name, value, expected)
+
+
+def test_what_can_be_is_taken():
+    wanted = {'role': u'eng', 'name': 'n', 'labels': {'a': u'b', 'c': 2}}
+    request = Request(**wanted)
+    assert dict((name, getattr(request, name)) for name in wanted) == wanted

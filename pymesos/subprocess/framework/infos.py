@@ -55,7 +55,7 @@ def make_kind(command, bundle_uri, request, settings, role):
 def _as_list(value):
     if value is None:
         return []
-    return [value] if isinstance(value, (six.string_types, dict)) else list(value)
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _uri(uri):

@@ -178,7 +178,7 @@ class Keeper(object):
         """A status update came."""
         job = self._placed.get(update.task_id)
         if job is not None:
-            job.remote.state = update.state
+            job.remote.updated(update.state)
         self._pool.updated(update, monotonic())
 
     def executor_lost(self, executor_id):
@@ -241,19 +241,25 @@ class Keeper(object):
         self.driver.order(build, args, partial(_note, build.__name__.upper()))
 
     def _accept(self, serial, agent_id, offer_ids, launches):
-        tasks = []
-        for launch in launches:
-            job = self._jobs[launch.number]
-            session = self._expect(launch.task_id)
-            ticket = infos.make_ticket(self._hub.address, session.identity, session.key, job.request.preexec)
-            tasks.append(infos.make_task(launch, job.kind, job.request, job.spec, ticket))
-            self._placed.pop(job.task_id, None)
-            self._placed[launch.task_id] = job
-            job.task_id = launch.task_id
-            job.remote.placed(launch.task_id, agent_id)
+        try:
+            tasks = [self._make_task(launch, agent_id) for launch in launches]
+        except Exception as error:      # a fault of ours: neither the offers nor who waits may be forgotten
+            self._accepted(serial, UsageError('cannot make a task: %s' % (error,)))
+            raise
         logger.debug('%d tasks are launched on agent %s', len(tasks), agent_id)
         arguments = _ids(offer_ids), [calls.launch(tasks)], {'refuse_seconds': 0.0}
         self.driver.order(calls.accept, arguments, partial(self.tell, self._accepted, serial))
+
+    def _make_task(self, launch, agent_id):
+        job = self._jobs[launch.number]
+        session = self._expect(launch.task_id)
+        ticket = infos.make_ticket(self._hub.address, session.identity, session.key, job.request.preexec)
+        task = infos.make_task(launch, job.kind, job.request, job.spec, ticket)
+        self._placed.pop(job.task_id, None)
+        self._placed[launch.task_id] = job
+        job.task_id = launch.task_id
+        job.remote.placed(launch.task_id, agent_id)
+        return task
 
     def _accepted(self, serial, error):
         if error is not None:

@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 from ..._compat import Latch
+from .attempts import ALIVE
 
 __all__ = ['Remote']
 
@@ -9,8 +10,8 @@ __all__ = ['Remote']
 class Remote(object):
     """A command that was given to a cluster. For any thread, and signal handlers.
 
-    `pid` and `hostname` are known once it runs, `agent_id` and `task_id` once it is placed; `state` is what Mesos last
-    said of it, ``'TASK_STAGING'`` before it says anything, None before it is placed. After the end there is a
+    `pid` and `hostname` are known once it runs, `agent_id` and `task_id` once it is placed; `state` is the task's, None
+    before it is placed, by what Mesos and, sooner, the executor have said. After the end there is a
     `returncode` (int), or an `error`: :class:`~.errors.TaskLost` if no exit status will ever be known.
     """
 
@@ -55,6 +56,11 @@ class Remote(object):
 
     # ---- the keeper's
 
+    def updated(self, state):
+        """Mesos says that its task is in a state, perhaps after the executor has told its end."""
+        if self.returncode is None or state not in ALIVE:
+            self.state = state
+
     def placed(self, task_id, agent_id):
         """An attempt is made somewhere."""
         self.task_id, self.agent_id, self.state = task_id, agent_id, 'TASK_STAGING'
@@ -62,10 +68,13 @@ class Remote(object):
     def started(self, pid, hostname):
         """It runs."""
         self.pid, self.hostname = pid, hostname
+        self.state = 'TASK_RUNNING'
         self._begun.set()
 
     def end(self, returncode, error):
         """It has ended, or nothing more will be known of it."""
         self.returncode, self.error = returncode, error
+        if returncode is not None and self.state in ALIVE:      # as Mesos will say
+            self.state = 'TASK_FAILED' if returncode else 'TASK_FINISHED'
         self._begun.set()
         self._ended.set()

@@ -187,8 +187,9 @@ class Channel(object):
                 self._leave(sock, None, [], parser)
             self._loop.post(self._lose_if, sock, error)
             raise
-        for one in answered:
-            one.finished(b'', None)
+        finally:
+            for one in answered:
+                one.finished(b'', None)
 
     def _read_some_own(self, sock, waiter, parser, call, answered):
         """Read once; whether to go on."""

@@ -294,8 +294,7 @@ class Process(object):
 
     def _subscription(self):
         """The number of the current subscription, None while the driver does not run."""
-        engine = self._life and self._life.engine
-        return engine and engine.subscriptions
+        return self._life and self._life.subscription
 
     # ---- one life
 

@@ -6,7 +6,7 @@ import os
 import threading
 
 from .._compat import is_main_thread, wait_for, wait_for_lock
-from ..errors import ConnectionFailed, HttpError, MessageError, Stopped, UsageError
+from ..errors import CallRejected, ConnectionFailed, HttpError, MessageError, Stopped, UsageError
 from ..wire import messages
 from .channel import Call
 from .engine import LEAVE_TIMEOUT, Engine
@@ -16,6 +16,10 @@ __all__ = ['Life']
 
 #: From so many waiting events on it is cheaper to wake the loop, which writes many calls at once, than to write each.
 MANY = 8
+
+#: What Mesos answers to a call whose subscription has ended, when it has noticed that before we have (PROTOCOL 1.5).
+GONE = frozenset(['Framework is not subscribed', 'Framework cannot be found', 'Executor is not subscribed'])
+REPLACED = "didn't match the stream ID currently associated"
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +47,7 @@ class Life(object):
         self._is_leaving = False
         self._has_many = False          # whether many events wait behind the one whose callback runs
         self._eaten = None              # what a call raised for the network, on the callbacks' thread
+        self._returns = settings.terms.returns
         self._pid = os.getpid()
         self.engine = Engine(host, name + '-loop', settings)
         self._mailbox = Mailbox(name + '-callbacks', max_queued, self.engine.resume,
@@ -98,8 +103,17 @@ class Life(object):
 
     def is_own_thread(self):
         """Whether the caller runs on one of the two threads."""
+        return self.is_callback_thread() or self._is_loop_thread()
+
+    def _is_loop_thread(self):
         engine = self.engine
-        return self.is_callback_thread() or (engine is not None and engine.is_current_thread())
+        return engine is not None and engine.is_current_thread()
+
+    @property
+    def subscription(self):
+        """The number of the current subscription, None while there is no engine."""
+        engine = self.engine
+        return engine and engine.subscriptions
 
     # ---- callbacks
 
@@ -136,7 +150,7 @@ class Life(object):
                     return
             try:
                 driver.on_event(event)
-            except (ConnectionFailed, HttpError, Stopped) as error:
+            except (CallRejected, ConnectionFailed, HttpError, Stopped) as error:
                 # What a call of this driver raised because of the network is no fault of the callback that let it
                 # through. An update whose callback it was comes again, as it is not acknowledged.
                 if error is not self._eaten:
@@ -151,23 +165,35 @@ class Life(object):
 
         Raises CallRejected, ConnectionFailed, HttpError or Stopped if it waits. The loop's thread never waits.
         """
-        engine = self.engine
+        # No engine among the locals: a traceback that somebody keeps would keep its descriptors, too.
         kind = body['type']
         if self.is_foreign():
             raise UsageError('%s: this process was forked from the one whose driver this is; use the driver there, '
                              'or make a new one here' % kind)
-        if not waits or engine is not None and engine.is_current_thread():
+        if not waits or self._is_loop_thread():
             # Of many, as while a batch of updates is worked off, the loop writes several at once.
             self.submit(body, path, headers, _Forgetting(kind), not waits and not self._has_many)
             return None
         answer = _Answer()
+        number = self.subscription
         try:
             self.submit(body, path, headers, answer, True)
             return answer.get()
-        except (ConnectionFailed, HttpError, Stopped) as error:
+        except (CallRejected, ConnectionFailed, HttpError, Stopped) as error:
+            if isinstance(error, CallRejected) and not self._is_about_subscription(number, error):
+                raise
             if self.is_callback_thread():
                 self._eaten = error
             raise
+
+    def _is_about_subscription(self, number, error):
+        """Whether a call was refused only because subscription `number` has ended; if so the next one is made."""
+        if error.body in GONE:
+            # Its stream may look alive for long, if what lies between us and the master says nothing.
+            if self._returns:
+                self.resubscribe(number, error)
+            return True
+        return REPLACED in error.body       # an ERROR event says the rest, if it was another scheduler
 
     def submit(self, body, path, headers, finished, is_hurried=False):
         """Send a call and wait for nothing: `finished(body, error)` is called on the loop's thread.

@@ -64,6 +64,40 @@ def test_refused_call_raises_and_the_driver_goes_on():
         assert not driver.aborted
 
 
+@pytest.mark.parametrize('status, text, subscribes', [
+    (403, 'Framework is not subscribed', True),
+    (400, 'Framework cannot be found', True),
+    (400, "The stream ID 'a' included in this request didn't match the stream ID currently associated with framework "
+          "ID f", False),
+])
+def test_callback_is_not_to_blame_that_the_master_saw_the_subscription_end_first(status, text, subscribes):
+    with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
+        recorder.do['resourceOffers'] = lambda driver, found: driver.declineOffer([one['id'] for one in found])
+        recorder.wait('registered')
+        peer.reject_next(status, text, type='DECLINE')
+        peer.send_event(offers('o1'))
+        peer.await_call('DECLINE')
+        if subscribes:
+            recorder.wait('reregistered')
+        peer.send_event(offers('o2'))
+        peer.await_call('DECLINE', count=2)
+        assert peer.counts['SUBSCRIBE'] == (2 if subscribes else 1)
+        assert driver.connected and not driver.aborted
+
+
+def test_callback_that_lets_another_refusal_through_ends_the_driver():
+    with ScriptedMaster() as peer:
+        with scheduling(peer.address) as (driver, recorder):
+            recorder.do['resourceOffers'] = lambda driver, found: driver.declineOffer([one['id'] for one in found])
+            recorder.wait('registered')
+            peer.reject_next(403, '403 Forbidden.', type='DECLINE')
+            peer.send_event(offers('o1'))
+            with pytest.raises(CallRejected):
+                driver.join()
+            assert driver.aborted
+        assert peer.counts['SUBSCRIBE'] == 1
+
+
 def test_calls_from_many_threads_and_callbacks_are_pipelined_on_one_connection():
     with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
         answered = []

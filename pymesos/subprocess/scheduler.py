@@ -54,16 +54,17 @@ def _user():
 class Driver(MesosSchedulerDriver):
     """A scheduler's driver for a thread that must not wait."""
 
-    def order(self, build, args, finished):
+    def order(self, build, args, finished, is_forgotten=False):
         """Send the call that ``build(framework_id, *args)`` makes and return at once, from any thread.
 
         ``finished(error)`` is called once, on the driver's loop or on the caller's thread; `error` is None, what the
-        calls of :class:`MesosSchedulerDriver` raise, or ConnectionFailed without a subscription.
+        calls of :class:`MesosSchedulerDriver` raise, or ConnectionFailed without a subscription. If the call
+        `is_forgotten` only an error matters, and it may come later.
         """
         if not (self.connected and self._fid()):
             finished(ConnectionFailed('%s: there is no subscription now' % build.__name__.upper()))
             return
-        self._order(build(self._fid(), *args), finished)
+        self._order(build(self._fid(), *args), finished, is_forgotten)
 
     def order_update(self, framework, suppressed_roles, finished):
         """The same for UPDATE_FRAMEWORK; what the master accepts is used for later subscriptions as well."""
@@ -80,11 +81,11 @@ class Driver(MesosSchedulerDriver):
 
         self._order(calls.update_framework(changed, suppressed_roles), updated)
 
-    def _order(self, body, finished):
+    def _order(self, body, finished, is_forgotten=False):
         try:
             calls.check(body)
             self._life.submit(body, PATH, self._headers_of(self.stream_id), lambda _answer, error: finished(error),
-                              True)
+                              is_forgotten)
         except UsageError as error:     # such as a NaN in what the user gave
             finished(error)
 

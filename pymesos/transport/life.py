@@ -172,12 +172,12 @@ class Life(object):
                              'or make a new one here' % kind)
         if not waits or self._is_loop_thread():
             # Of many, as while a batch of updates is worked off, the loop writes several at once.
-            self.submit(body, path, headers, _Forgetting(kind), not waits and not self._has_many)
+            self._submit(body, path, headers, _Forgetting(kind), True, not waits and not self._has_many)
             return None
         answer = _Answer()
         number = self.subscription
         try:
-            self.submit(body, path, headers, answer, True)
+            self._submit(body, path, headers, answer, False, True)
             return answer.get()
         except (CallRejected, ConnectionFailed, HttpError, Stopped) as error:
             if isinstance(error, CallRejected) and not self._is_about_subscription(number, error):
@@ -195,15 +195,21 @@ class Life(object):
             return True
         return REPLACED in error.body       # an ERROR event says the rest, if it was another scheduler
 
-    def submit(self, body, path, headers, finished, is_hurried=False):
+    def submit(self, body, path, headers, finished, is_forgotten=False):
         """Send a call and wait for nothing: `finished(body, error)` is called on the loop's thread.
 
-        With `is_hurried` the calling thread writes it, if it can. The main thread never does: in the middle of it a
-        signal handler may run, whose own call would wait for the loop, and the loop for the lock.
+        Of a call that `is_forgotten` only an error matters, and not soon: it may be told on any thread, and the call is
+        written by the one that makes it, if that can be.
+        """
+        self._submit(body, path, headers, finished, is_forgotten, is_forgotten)
+
+    def _submit(self, body, path, headers, finished, is_forgotten, is_hurried):
+        """With `is_hurried` the calling thread writes the call, if it can, and reads the answer, unless that is
+        forgotten. The main thread never does: in the middle of it a signal handler may run, whose own call would wait
+        for the loop, and the loop for the lock.
         """
         engine = self.engine
-        call = Call(body['type'], path, headers, messages.dumps(body), finished,
-                    is_forgotten=isinstance(finished, _Forgetting))
+        call = Call(body['type'], path, headers, messages.dumps(body), finished, is_forgotten=is_forgotten)
         if engine is None:
             finished(None, Stopped('%s: the driver is not running' % call.kind))
         elif is_hurried and self.is_started and not is_main_thread():

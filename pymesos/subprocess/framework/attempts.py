@@ -6,6 +6,8 @@ says that it has ended, and all that its command wrote has arrived.
 """
 from __future__ import absolute_import, division, print_function
 
+from collections import deque
+
 from ..errors import TaskLost
 from .orders import Drop, Kill, Reconcile, Signal, Start, Update
 
@@ -38,6 +40,9 @@ LIMIT = 60.0
 
 #: How often Mesos is asked about a task that matters to nobody any more.
 MOST_LOOKS = 16
+
+#: Seconds for which an attempt counts as young.
+YOUNG = 0.5
 
 TERM = 15
 
@@ -88,6 +93,7 @@ class Attempts(object):
         self._agents = agents
         self._is_linked = is_linked
         self._attempts = {}
+        self._latest = deque()          # those that were young a moment ago, the oldest first
         self._is_subscribed = False
 
     def __len__(self):
@@ -101,9 +107,20 @@ class Attempts(object):
         """A list of all attempts."""
         return list(self._attempts.values())
 
+    def count_young(self, now):
+        """How many were placed a moment ago and have not ended."""
+        self._forget_old(now)
+        return sum(1 for attempt in self._latest if attempt.phase != OVER)
+
+    def _forget_old(self, now):
+        while self._latest and self._latest[0].since < now - YOUNG:
+            self._latest.popleft()
+
     def add(self, attempt, now):
         """It is placed."""
+        self._forget_old(now)
         self._attempts[attempt.task_id] = attempt
+        self._latest.append(attempt)
         attempt.executor.tasks.add(attempt.task_id)
         self._look_at(attempt, now + STAGING)
 

@@ -238,7 +238,7 @@ class Keeper(object):
 
     def _call(self, build, *args):
         """A call whose failure changes nothing: what it was for is asked again, or follows from what comes then."""
-        self.driver.order(build, args, partial(_note, build.__name__.upper()))
+        self.driver.order(build, args, partial(_note, build.__name__.upper()), is_forgotten=True)
 
     def _accept(self, serial, agent_id, offer_ids, launches):
         try:

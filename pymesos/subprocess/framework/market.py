@@ -15,6 +15,10 @@ KEEP = 0.3
 #: between it is twice what the master took for its offers, doubled with each REVIVE that brought nothing we could use.
 SPACING, WIDEST = 0.005, 1.0
 
+#: Seconds more between two REVIVEs for each command that was placed a moment ago and still runs, and the most. Where
+#: many short ones come and go it gathers several for one offer; one after the other are not held up.
+GATHER, LONGEST_GATHERING = 0.0004, 0.03
+
 #: Seconds after which a REVIVE is repeated while something waits: that, or the offers, may have been lost.
 INSIST = 10.0
 
@@ -96,13 +100,17 @@ class Market(object):
         """The roles that the master is to take for suppressed."""
         return sorted(role for role, stall in self._stalls.items() if stall.is_suppressed)
 
-    def run(self, roles, waiting, now):
-        """(the orders for now, when to run again or None). `waiting` is the set of roles for which something waits."""
+    def run(self, roles, waiting, crowd, now):
+        """(the orders for now, when to run again or None).
+
+        `waiting` is the set of roles for which something waits, `crowd` how many commands were placed lately and run.
+        """
         orders, again = [], []
+        gathering = min(crowd * GATHER, LONGEST_GATHERING)
         for role in sorted(roles):
             stall = self._stall(role)
             if role in waiting:
-                orders += self._ask(role, stall, again, now)
+                orders += self._ask(role, stall, gathering, again, now)
             else:
                 orders += self._rest(role, stall, again, now)
         return orders + self._give_back(waiting, again, now), min(again) if again else None
@@ -112,7 +120,7 @@ class Market(object):
             self._stalls[role] = Stall()
         return self._stalls[role]
 
-    def _ask(self, role, stall, again, now):
+    def _ask(self, role, stall, gathering, again, now):
         stall.idle_since = None
         # Times are compared as they are set, so that rounding cannot make what is due wait for no time at all.
         if stall.revived_at is not None:
@@ -120,7 +128,7 @@ class Market(object):
             if not stall.wants and stall.is_suppressed is False and now < repeat:
                 again.append(repeat)
                 return []
-            soonest = stall.revived_at + min(stall.pace * 2 ** stall.fruitless, WIDEST)
+            soonest = stall.revived_at + min(stall.pace * 2 ** stall.fruitless + gathering, WIDEST)
             if now < soonest:
                 again.append(soonest)
                 return []

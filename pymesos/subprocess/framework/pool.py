@@ -530,7 +530,8 @@ class Pool(object):
 
     def _trade(self, now):
         waiting = set(command.wanted.role for command in self._waiting if command.not_before <= now)
-        orders, again = self._market.run(self._known_roles, waiting & self._known_roles, now)
+        crowd = self._attempts.count_young(now) if waiting else 0
+        orders, again = self._market.run(self._known_roles, waiting & self._known_roles, crowd, now)
         self._orders.extend(orders)
         if again is None:
             self._timers.cancel(_MARKET)

@@ -1,0 +1,78 @@
+"""The driver of the subprocess layer, whose calls must not hold up the thread that moves all streams."""
+from __future__ import absolute_import, division, print_function
+
+import threading
+
+import pytest
+from recorders import FRAMEWORK, Recorder
+
+from pymesos.errors import CallRejected
+from pymesos.subprocess.scheduler import Driver
+from pymesos.testing import ScriptedMaster, wait_until
+from pymesos.wire import calls
+
+
+@pytest.fixture
+def peer():
+    with ScriptedMaster() as server:
+        yield server
+
+
+@pytest.fixture
+def driver(peer):
+    recorder = Recorder()
+    driver = Driver(recorder, dict(FRAMEWORK), peer.address)
+    driver.start()
+    try:
+        recorder.wait('registered')
+        yield driver
+    finally:
+        driver.stop()
+        driver.join()
+
+
+def elsewhere(function):
+    """Run it on another thread than the main one, as the layer does; the thread."""
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize('is_forgotten', [True, False])
+@pytest.mark.parametrize('build, arguments', [
+    (calls.revive, (['*'],)),
+    (calls.accept, ([{'value': 'o1'}], [], None)),
+])
+def test_order_does_not_wait_for_the_answer(peer, driver, build, arguments, is_forgotten):
+    told = []
+    for _ in range(3):                  # the connection is there, and rests
+        elsewhere(lambda: driver.order(build, arguments, told.append, is_forgotten)).join()
+    wait_until(lambda: told == [None] * 3)
+    kind = build.__name__.upper()
+    peer.hold_answers(kind)
+    elsewhere(lambda: driver.order(build, arguments, told.append, is_forgotten)).join()
+    peer.await_call(kind, count=4)
+    assert told == [None] * 3
+    peer.release_answers()
+    wait_until(lambda: told == [None] * 4)
+
+
+@pytest.mark.parametrize('is_forgotten', [True, False])
+def test_order_tells_of_a_refusal(peer, driver, is_forgotten):
+    told = []
+    peer.reject_next(400, 'no', type='REVIVE')
+    elsewhere(lambda: driver.order(calls.revive, (['*'],), told.append, is_forgotten)).join()
+    wait_until(lambda: told)
+    assert isinstance(told[0], CallRejected) and told[0].body == 'no'
+
+
+def test_order_update_does_not_wait_and_keeps_what_the_master_took(peer, driver):
+    told = []
+    changed = dict(FRAMEWORK, roles=['a'])
+    peer.hold_answers('UPDATE_FRAMEWORK')
+    elsewhere(lambda: driver.order_update(changed, [], told.append)).join()
+    peer.await_call('UPDATE_FRAMEWORK')
+    assert not told
+    peer.release_answers()
+    wait_until(lambda: told == [None])
+    assert driver.framework['roles'] == ['a']

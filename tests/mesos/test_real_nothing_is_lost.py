@@ -164,6 +164,7 @@ def test_connections_of_the_executors_are_cut(mesos_factory, fault_proxy, tmpdir
         run.finish(is_replayed=True)
 
 
+@pytest.mark.minute
 @pytest.mark.timeout(400)
 def test_silence_of_the_master_is_noticed(mesos_factory, fault_proxy, tmpdir):
     cluster = mesos_factory(**MESOS)

@@ -43,7 +43,9 @@ def main(arguments=None):
         parser.print_help()
         return FINE
     arguments, words = split_command(arguments) if arguments[0] == 'run' else (arguments, [])
-    chosen = parser.parse_args(arguments)
+    chosen, unknown = parser.parse_known_args(arguments)
+    if unknown:                 # said by the parser of the command, which shows how that is used
+        chosen.parser.error('unrecognized arguments: %s' % ' '.join(unknown))
     chosen.words = words
     logging.basicConfig(level=logging.INFO if chosen.verbose else logging.WARNING,
                         format='%(asctime)s %(levelname)s %(name)s: %(message)s')
@@ -63,7 +65,7 @@ def _parser():
     commands.required = True    # as it always is on 2.7
     add_run(commands)
     local = commands.add_parser('local', help='run an embedded cluster in the foreground', description=LOCAL)
-    local.set_defaults(run=_local)
+    local.set_defaults(run=_local, parser=local)
     local.add_argument('--agents', type=int, default=1, metavar='N', help='how many agents (default: 1)')
     local.add_argument('--resources', metavar='TEXT', action='append',
                        help="of each agent, such as 'cpus:4;mem:4096'; given several times, one for each agent "

@@ -99,7 +99,7 @@ def add_run(commands):
     """Add ``run`` to the commands of an argument parser."""
     parser = commands.add_parser('run', help='run a command on the cluster', description=ABOUT, epilog=STATUSES,
                                  usage='pymesos run [OPTION ...] [--] COMMAND [ARGUMENT ...]')
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, parser=parser)
     for names, text in FLAGS:
         parser.add_argument(*names, action='store_true', help=text)
     for names, metavar, kind, is_list, text in VALUES:

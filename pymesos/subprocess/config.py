@@ -92,8 +92,10 @@ def _wrong(name, value, expected):
 def _text(name, value):
     if isinstance(value, bytes) and not isinstance(value, str):
         value = value.decode('utf-8', 'replace')
-    if not isinstance(value, six.string_types) or not value.strip():
+    if not isinstance(value, six.string_types):
         raise _wrong(name, value, 'text')
+    if not value.strip():
+        raise _wrong(name, value, 'text that is not empty')
     return value
 
 

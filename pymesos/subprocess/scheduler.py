@@ -54,6 +54,11 @@ def _user():
 class Driver(MesosSchedulerDriver):
     """A scheduler's driver for a thread that must not wait."""
 
+    @property
+    def why_not_subscribed(self):
+        """What came of the last try to subscribe, as text; '' if there is nothing to tell. Any thread."""
+        return self._life.last_failure if self._life is not None else ''
+
     def order(self, build, args, finished, is_forgotten=False):
         """Send the call that ``build(framework_id, *args)`` makes and return at once, from any thread.
 

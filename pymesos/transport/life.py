@@ -115,6 +115,12 @@ class Life(object):
         engine = self.engine
         return engine and engine.subscriptions
 
+    @property
+    def last_failure(self):
+        """Why the last try to subscribe failed, as text; '' if none has, or the life has ended. Any thread."""
+        engine = self.engine
+        return engine.session.last_failure if engine is not None else ''
+
     # ---- callbacks
 
     def put(self, size, function, *args):

@@ -126,6 +126,11 @@ class Session(object):
             'watch_patience': self._watch_patience, 'fail': self._fail,
         }
 
+    @property
+    def last_failure(self):
+        """Why the last try failed, or the last subscription ended, as text; '' if none has."""
+        return '' if self._reason is None else str(self._reason)
+
     def handle(self, stimulus, fact=None):
         """Take in a stimulus; the list of orders that follow, empty if the stimulus came too late to matter.
 

@@ -281,7 +281,7 @@ def test_master_that_is_not_there_is_an_error_in_time():
     cluster = Cluster('127.0.0.1:1', master_timeout=1.0, **DEFAULTS)
     with pytest.raises(StartFailed) as caught:
         Popen(['true'], cluster=cluster)
-    assert 'there was no subscription with 127.0.0.1:1 within 1 s' in str(caught.value)
+    assert 'there was no subscription with 127.0.0.1:1 within 1 s: cannot connect to 127.0.0.1:1: ' in str(caught.value)
     cluster.close()
 
 

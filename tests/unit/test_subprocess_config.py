@@ -87,7 +87,7 @@ def test_configure_with_a_fault_changes_nothing():
     ('port', 65536, 'expected a whole number from 0 to 65535'),
     ('port', '5', 'expected a whole number from 0 to 65535'),
     ('advertised_port', 0, 'expected a whole number from 1 to 65535'),
-    ('host', '', 'expected text'),
+    ('host', '', 'expected text that is not empty'),
     ('master', 5050, 'expected text'),
     ('use_installed_executor', 'yes', 'expected True or False'),
     ('containerizer', 'podman', "expected 'mesos' or 'docker'"),

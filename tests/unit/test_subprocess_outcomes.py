@@ -37,6 +37,12 @@ def test_what_has_no_status_of_its_own_gets_a_usual_one(error, status, text):
     assert (outcome.status, outcome.text) == (status, text)
 
 
+def test_folder_that_is_missing_is_not_taken_for_the_command():
+    error = OSError(errno.ENOENT, 'No such file or directory', '/nope')
+    assert Outcome.of_error(0, error, '/nope').text == 'cannot be run in the folder /nope: No such file or directory'
+    assert Outcome.of_error(0, error, '/elsewhere').text == 'cannot be run: /nope: No such file or directory'
+
+
 def test_highest_status_is_that_of_all():
     outcomes = Outcomes()
     assert (outcomes.worst, outcomes.lines()) == (0, [])

@@ -8,6 +8,8 @@ from pymesos.subprocess.framework.orders import (Accept, AskAgents, Decline, End
                                                  Suppress)
 from pymesos.subprocess.framework.placement import Capacity, Wanted
 
+TINY = Wanted(parse('cpus:0.02;mem:1'), (), '*', 'k', SHARE)
+
 
 # ---- the usual
 
@@ -205,6 +207,28 @@ def test_revives_are_far_between_while_they_bring_nothing():
     before = len(play.of(Revive))
     play.go(60.0)
     assert 5 <= len(play.of(Revive)) - before <= 7
+
+
+def first_revive(play, commands):
+    """Seconds from a REVIVE to the next for the rest of an offer that held all of `commands` but one."""
+    play.submit(*range(1, commands + 2), wanted=TINY)
+    play.offer('cpus:%g;mem:99999' % (0.02 * commands))
+    asked = play.now
+    play.accept()
+    while not play.of(Revive, play.go(0.001)):
+        assert play.now < asked + 1.0
+    return play.now - asked
+
+
+def test_many_short_commands_are_gathered_for_an_offer_and_single_ones_are_not_held_up():
+    assert first_revive(Play(), 1) < 0.008
+    assert 0.015 < first_revive(Play(), 32) < 0.025
+    old = Play()
+    old.submit(*range(100, 132), wanted=TINY)
+    old.offer('cpus:0.65;mem:99999')
+    old.accept()
+    old.go(2.0)                         # they still run, and say nothing of what comes and goes
+    assert first_revive(old, 1) < 0.008
 
 
 def test_slow_master_is_asked_less_often():

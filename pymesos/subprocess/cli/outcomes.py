@@ -45,9 +45,9 @@ class Outcome(object):
         return cls(rank, TIMED_OUT, 'timed out after %g s' % seconds, False)
 
     @classmethod
-    def of_error(cls, rank, error):
-        """Of a command that could not be begun, or whose end is unknown."""
-        return cls(rank, _status_of_error(error), describe(error), False)
+    def of_error(cls, rank, error, folder=None):
+        """Of a command that could not be begun, in `folder`, or whose end is unknown."""
+        return cls(rank, _status_of_error(error), describe(error, folder), False)
 
 
 def signal_status(number):
@@ -62,9 +62,11 @@ def signal_name(number):
     return names[0] if names else 'signal %d' % number
 
 
-def describe(error):
-    """An exception in one line."""
+def describe(error, folder=None):
+    """An exception in one line. `folder` is where the command was to run, if that was asked for."""
     if isinstance(error, EnvironmentError) and not isinstance(error, MesosError) and error.strerror:
+        if folder is not None and error.filename == folder:
+            return 'cannot be run in the folder %s: %s' % (folder, error.strerror)
         where = '%s: ' % (error.filename,) if error.filename else ''
         return 'cannot be run: %s%s' % (where, error.strerror)
     return ' '.join(str(error).split()) or type(error).__name__

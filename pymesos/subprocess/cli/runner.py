@@ -190,6 +190,9 @@ class Runner(object):
         if self.plan.is_alone:
             return [self._ending.text]
         parts = ['%d had ended' % self._ended, '%d killed' % self._killed]
+        if not self._ending.status:     # the one that failed has ended, too, and is not one of the others
+            others = max(0, self._ended - 1)
+            parts[:1] = ['%d had ended' % others] if others else []
         never = len([copy for copy in self._live if copy.process is None])
         if self.plan.copies is not None:
             never += self.plan.copies - self._begun
@@ -302,7 +305,7 @@ class Runner(object):
             self._loop.order(functools.partial(self._runs, copy, process))
             outcome = Outcome.of_returncode(copy.rank, process.wait())
         except Exception as error:      # whatever it is, it is told, and the others go on
-            outcome = Outcome.of_error(copy.rank, error)
+            outcome = Outcome.of_error(copy.rank, error, copy.options.get('cwd'))
         self._loop.order(functools.partial(self._has_ended, copy, outcome))
 
     def _runs(self, copy, process):

@@ -210,8 +210,9 @@ class Keeper(object):
 
     def _lose_patience(self):
         if not self._has_subscribed:
-            self.fail('there was no subscription with %s within %g s' % (
-                self._settings.shown_master, self._settings.master_timeout))
+            why = self.driver.why_not_subscribed
+            self.fail('there was no subscription with %s within %g s%s' % (
+                self._settings.shown_master, self._settings.master_timeout, why and ': %s' % why))
             self._touch()
 
     # ---- deciding

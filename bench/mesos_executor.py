@@ -1,7 +1,13 @@
-"""An executor whose tasks are finished as soon as they run. To any message it answers with its CPU time."""
+"""An executor whose tasks are finished as soon as they run, or with arguments when the command that these are has ended.
+
+To any message it answers with its CPU time.
+"""
 from __future__ import absolute_import, division, print_function
 
 import json
+import subprocess
+import sys
+import threading
 
 from pymesos import Executor, MesosExecutorDriver, encode_data
 
@@ -26,5 +32,17 @@ class Noop(Executor):
         driver.sendFrameworkMessage(encode_data(report.encode('ascii')))
 
 
+class Running(Noop):
+    """The same around a command, on a thread for each task."""
+
+    def launchTask(self, driver, task):
+        threading.Thread(target=self.run, args=(driver, task)).start()
+
+    def run(self, driver, task):
+        driver.sendStatusUpdate({'task_id': task['task_id'], 'state': 'TASK_RUNNING'})
+        state = 'TASK_FAILED' if subprocess.call(sys.argv[1:]) else 'TASK_FINISHED'
+        driver.sendStatusUpdate({'task_id': task['task_id'], 'state': state})
+
+
 if __name__ == '__main__':
-    MesosExecutorDriver(Noop()).run()
+    MesosExecutorDriver(Running() if sys.argv[1:] else Noop()).run()

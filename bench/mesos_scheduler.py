@@ -1,10 +1,10 @@
 """Runs no-op tasks through one executor on a real Mesos, with whichever pymesos this interpreter imports.
 
-``mesos_scheduler.py [--checkpoint] MASTER TASKS BATCH [AT_ONCE]`` launches BATCH tasks on every offer until there
-were TASKS, but no more than AT_ONCE that are not finished, waits until all are, and prints one line of JSON:
+``mesos_scheduler.py [--checkpoint] [--true] MASTER TASKS BATCH [AT_ONCE]`` launches BATCH tasks on every offer until
+there were TASKS, but no more than AT_ONCE that are not finished, waits until all are, and prints one line of JSON:
 ``seconds`` from the first launch to the last TASK_FINISHED, ``scheduler_cpu`` and ``executor_cpu`` (CPU seconds of
 the two processes from their registration on), ``version``, ``file`` and ``parsers`` of the library. The executor is
-mesos_executor.py on the same interpreter.
+mesos_executor.py on the same interpreter. With ``--true`` each task runs ``true``.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -38,17 +38,18 @@ def scalar(name, value):
     return {'name': name, 'type': 'SCALAR', 'scalar': {'value': value}}
 
 
-def executor_info():
+def executor_info(command):
     variables = [{'name': 'PYTHONPATH', 'value': os.environ['PYTHONPATH']}] if 'PYTHONPATH' in os.environ else []
     return {'executor_id': {'value': 'bench'}, 'name': 'bench', 'type': 'CUSTOM',
-            'command': {'value': 'exec %s %s' % (sys.executable, EXECUTOR), 'environment': {'variables': variables}},
+            'command': {'value': 'exec %s %s %s' % (sys.executable, EXECUTOR, command), 'environment': {'variables': variables}},
             'resources': [scalar('cpus', EXECUTOR_CPUS), scalar('mem', EXECUTOR_MEM)]}
 
 
 class Launcher(pymesos.Scheduler):
     """The scheduler."""
 
-    def __init__(self, tasks, batch, at_once=None):
+    def __init__(self, command, tasks, batch, at_once=None):
+        self.executor = executor_info(command)
         self.tasks = tasks
         self.batch = batch
         self.at_once = at_once or tasks
@@ -81,7 +82,7 @@ class Launcher(pymesos.Scheduler):
 
     def _task(self, number, offer):
         return {'name': 'noop', 'task_id': {'value': 'task-%d' % number}, 'agent_id': offer['agent_id'],
-                'executor': executor_info(), 'resources': [scalar('cpus', TASK_CPUS), scalar('mem', TASK_MEM)]}
+                'executor': self.executor, 'resources': [scalar('cpus', TASK_CPUS), scalar('mem', TASK_MEM)]}
 
     def statusUpdate(self, driver, status):
         if status['state'] == 'TASK_FINISHED':
@@ -106,11 +107,11 @@ class Launcher(pymesos.Scheduler):
 
 
 def main():
-    arguments = sys.argv[1:]
-    checkpoint = arguments[0] == '--checkpoint'
-    master, numbers = arguments[checkpoint], [int(text) for text in arguments[checkpoint + 1:]]
-    tasks = numbers[0]
-    launcher = Launcher(*numbers)
+    flags = [text for text in sys.argv[1:] if text.startswith('--')]
+    arguments = [text for text in sys.argv[1:] if not text.startswith('--')]
+    master, numbers = arguments[0], [int(text) for text in arguments[1:]]
+    tasks, checkpoint = numbers[0], '--checkpoint' in flags
+    launcher = Launcher('true' if '--true' in flags else '', *numbers)
     framework = {'user': getpass.getuser(), 'name': 'bench', 'checkpoint': checkpoint}
     driver = pymesos.MesosSchedulerDriver(launcher, framework, master)
     driver.start()

@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import threading
+import time
 
 import clock
 
@@ -87,7 +88,7 @@ class Measurement(object):
             thread.start()
         last, since = 0, clock.seconds()
         while any(thread.is_alive() for thread in threads):
-            threads[0].join(0.02)
+            time.sleep(0.02)        # not join(): with a timeout 2.7's polls, and that is load, too
             if len(ended) + len(failed) > last:
                 last, since = len(ended) + len(failed), clock.seconds()
             if clock.seconds() - since > STALLED:

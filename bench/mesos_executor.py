@@ -1,4 +1,4 @@
-"""An executor whose tasks are finished as soon as they run, or with arguments when the command that these are has ended.
+"""An executor whose tasks are finished as soon as they run, or if it has arguments when that command has ended.
 
 To any message it answers with its CPU time.
 """

@@ -41,7 +41,8 @@ def scalar(name, value):
 def executor_info(command):
     variables = [{'name': 'PYTHONPATH', 'value': os.environ['PYTHONPATH']}] if 'PYTHONPATH' in os.environ else []
     return {'executor_id': {'value': 'bench'}, 'name': 'bench', 'type': 'CUSTOM',
-            'command': {'value': 'exec %s %s %s' % (sys.executable, EXECUTOR, command), 'environment': {'variables': variables}},
+            'command': {'value': ' '.join(['exec', sys.executable, EXECUTOR, command]),
+                        'environment': {'variables': variables}},
             'resources': [scalar('cpus', EXECUTOR_CPUS), scalar('mem', EXECUTOR_MEM)]}
 
 

@@ -45,7 +45,8 @@ def main(arguments=None):
     arguments, words = split_command(arguments) if arguments[0] == 'run' else (arguments, [])
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:                 # said by the parser of the command, which shows how that is used
-        chosen.parser.error('unrecognized arguments: %s' % ' '.join(unknown))
+        speaker = chosen.parser if arguments[0] == chosen.command else parser
+        speaker.error('unrecognized arguments: %s' % ' '.join(unknown))
     chosen.words = words
     logging.basicConfig(level=logging.INFO if chosen.verbose else logging.WARNING,
                         format='%(asctime)s %(levelname)s %(name)s: %(message)s')

@@ -91,7 +91,7 @@ class Process(object):
     _late_types = frozenset()
 
     #: Whether the stream may rest while callbacks run. Not where the peer refuses the calls of a client whose stream
-    #: has broken: there the loss has to be noticed before the refusal, which would end the callback and the driver.
+    #: has broken: there the loss has to be noticed before the refusal, which would end the callback.
     _rests = False
 
     _returns_after_loss = True

@@ -70,8 +70,9 @@ class Call(object):
 class Channel(object):
     """Sends calls to one address over one connection, opened when needed and again when the peer closed it.
 
-    `timeout` is the seconds that a call may take from :meth:`submit` to its answer. All methods but :meth:`write_now`
-    belong to the loop's thread.
+    `timeout` is the seconds that a call may take from :meth:`submit` to its answer. `refused(error)` is called with
+    each CallRejected, on the loop's thread, before the call is told. All methods but :meth:`write_now` belong to the
+    loop's thread.
 
     To be woken is what a call costs most. So once there was an answer, and nobody waits for another, the socket rests:
     the loop does not watch it but looks in every :data:`REST` seconds, until there was no call between two looks. While
@@ -79,7 +80,8 @@ class Channel(object):
     together. What a thread cannot make sense of it leaves to the loop.
     """
 
-    def __init__(self, loop, address, dial_timeout, timeout, tls_context):
+    def __init__(self, loop, address, dial_timeout, timeout, tls_context, refused=None):
+        self._refused = refused or (lambda error: None)
         self._loop = loop
         self._address = address
         self._dial_timeout = dial_timeout
@@ -469,9 +471,11 @@ class Channel(object):
             self._redirect(call)
         else:
             text = body.decode('utf-8', 'replace')
-            call.finished(None, CallRejected(
+            error = CallRejected(
                 'Failed to send %s to %s: HTTP status %d: %s' % (call.kind, self._address, call.status, excerpt(text)),
-                call.status, text, call.kind, str(self._address)))
+                call.status, text, call.kind, str(self._address))
+            self._refused(error)
+            call.finished(None, error)
 
     def _redirect(self, call):
         """Send a call again to where the peer points, with our scheme; the calls after it go there, too."""

@@ -5,11 +5,13 @@ import logging
 import math
 import threading
 from collections import deque
+from functools import partial
 
-from ..errors import CallRejected, ConnectionLost, MesosError, MessageError, Stopped, SubscriptionEnded
+from ..errors import (EXCERPT_BYTES, CallRejected, ConnectionLost, MesosError, MessageError, Stopped,
+                      SubscriptionEnded)
 from ..utils import redirected_address
 from ..wire import messages
-from ..wire.session import ENDED, LEAVING, SUBSCRIBED, WAITING, Session, classify_status
+from ..wire.session import ENDED, LEAVING, SUBSCRIBED, WAITING, Session, classify_status, is_over
 from .channel import Channel
 from .dial import Dial
 from .loop import Loop
@@ -173,6 +175,13 @@ class Engine(object):
             return Stopped(text)
         return ConnectionLost(text, str(self.session.address))
 
+    def _call_refused(self, number, error):
+        """End subscription `number` if Mesos knows of none: the stream may look alive for long, with what is between
+        us saying nothing. Not where there is no other to follow."""
+        if self._settings.terms.returns and is_over(error.body):
+            # Another exception, as that one gets the frames of the user's code, which nobody is to keep.
+            self.lose(number, ConnectionLost(str(error), error.address))
+
     def _resume(self):
         if self._stream is not None:
             self._stream.resume()
@@ -268,7 +277,7 @@ class Engine(object):
         address = self.session.address
         stimulus = classify_status(head.status)
         fact = CallRejected('Failed to subscribe at %s: HTTP status %d: %s'
-                            % (address, head.status, text.strip() or head.reason),
+                            % (address, head.status, _one_line(text) or head.reason),
                             head.status, text, 'SUBSCRIBE', str(address))
         reason = fact
         if stimulus == 'redirected':
@@ -331,9 +340,10 @@ class Engine(object):
     def _subscribed(self, event):
         address = self.session.address
         settings = self._settings
+        number = self.subscriptions + 1
         self.channel = Channel(self.loop, address, settings.dial_timeout, settings.call_timeout,
-                               self._context_for(address))
-        self.subscriptions += 1
+                               self._context_for(address), partial(self._call_refused, number))
+        self.subscriptions = number
         logger.info('subscribed at %s', address)
         self._tell('subscribed')
         self._host.was_subscribed(event)
@@ -355,6 +365,12 @@ class Engine(object):
 
 def _refuse(call):
     call.finished(None, Stopped('the driver was stopped before %s was sent' % call.kind))
+
+
+def _one_line(text):
+    """What a peer gives as a reason, which may be a whole page."""
+    text = ' '.join(text.split())
+    return text if len(text) <= EXCERPT_BYTES else text[:EXCERPT_BYTES] + '...'
 
 
 def _heartbeat_of(event, default):

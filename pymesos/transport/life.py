@@ -8,6 +8,7 @@ import threading
 from .._compat import is_main_thread, wait_for, wait_for_lock
 from ..errors import CallRejected, ConnectionFailed, HttpError, MessageError, Stopped, UsageError
 from ..wire import messages
+from ..wire.session import is_about_subscription
 from .channel import Call
 from .engine import LEAVE_TIMEOUT, Engine
 from .mailbox import Mailbox
@@ -16,10 +17,6 @@ __all__ = ['Life']
 
 #: From so many waiting events on it is cheaper to wake the loop, which writes many calls at once, than to write each.
 MANY = 8
-
-#: What Mesos answers to a call whose subscription has ended, when it has noticed that before we have (PROTOCOL 1.5).
-GONE = frozenset(['Framework is not subscribed', 'Framework cannot be found', 'Executor is not subscribed'])
-REPLACED = "didn't match the stream ID currently associated"
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +44,6 @@ class Life(object):
         self._is_leaving = False
         self._has_many = False          # whether many events wait behind the one whose callback runs
         self._eaten = None              # what a call raised for the network, on the callbacks' thread
-        self._returns = settings.terms.returns
         self._pid = os.getpid()
         self.engine = Engine(host, name + '-loop', settings)
         self._mailbox = Mailbox(name + '-callbacks', max_queued, self.engine.resume,
@@ -157,8 +153,9 @@ class Life(object):
             try:
                 driver.on_event(event)
             except (CallRejected, ConnectionFailed, HttpError, Stopped) as error:
-                # What a call of this driver raised because of the network is no fault of the callback that let it
-                # through. An update whose callback it was comes again, as it is not acknowledged.
+                # What a call of this driver raised because of the network, or because the subscription has ended and
+                # Mesos noticed that first, is no fault of the callback that let it through. An update whose callback it
+                # was comes again, as it is not acknowledged.
                 if error is not self._eaten:
                     raise
                 logger.warning('a callback made a call that came to nothing: %s', str(error))
@@ -181,25 +178,13 @@ class Life(object):
             self._submit(body, path, headers, _Forgetting(kind), True, not waits and not self._has_many)
             return None
         answer = _Answer()
-        number = self.subscription
         try:
             self._submit(body, path, headers, answer, False, True)
             return answer.get()
         except (CallRejected, ConnectionFailed, HttpError, Stopped) as error:
-            if isinstance(error, CallRejected) and not self._is_about_subscription(number, error):
-                raise
-            if self.is_callback_thread():
+            if self.is_callback_thread() and (not isinstance(error, CallRejected) or is_about_subscription(error)):
                 self._eaten = error
             raise
-
-    def _is_about_subscription(self, number, error):
-        """Whether a call was refused only because subscription `number` has ended; if so the next one is made."""
-        if error.body in GONE:
-            # Its stream may look alive for long, if what lies between us and the master says nothing.
-            if self._returns:
-                self.resubscribe(number, error)
-            return True
-        return REPLACED in error.body       # an ERROR event says the rest, if it was another scheduler
 
     def submit(self, body, path, headers, finished, is_forgotten=False):
         """Send a call and wait for nothing: `finished(body, error)` is called on the loop's thread.

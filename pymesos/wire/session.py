@@ -9,9 +9,9 @@ from __future__ import absolute_import, division, print_function
 
 from collections import namedtuple
 
-from ..errors import TimedOut
+from ..errors import CallRejected, TimedOut
 
-__all__ = ['Order', 'STATES', 'Session', 'Terms', 'TRANSITIONS', 'classify_status']
+__all__ = ['Order', 'STATES', 'Session', 'Terms', 'TRANSITIONS', 'classify_status', 'is_about_subscription', 'is_over']
 
 # States.
 IDLE = 'IDLE'                   # not started
@@ -71,6 +71,11 @@ TRANSITIONS_WITHOUT_RETURN[(SUBSCRIBED, 'lost')] = (ENDED, ('hang_up', 'tell_los
 _LATER = frozenset([404, 408, 425, 429, 500, 502, 503, 504])
 _ELSEWHERE = frozenset([307, 308])
 
+#: What Mesos answers to a call whose subscription has ended, when it has noticed that first (PROTOCOL 1.5). Status and
+#: reason do not tell it from other refusals. Should it say it in other words, a call is refused, and no more.
+_OVER = frozenset(['Framework is not subscribed', 'Framework cannot be found', 'Executor is not subscribed'])
+_REPLACED = "didn't match the stream ID currently associated"
+
 Order = namedtuple('Order', ['name', 'args'])
 
 
@@ -93,6 +98,19 @@ def classify_status(status):
     if status in _ELSEWHERE:
         return 'redirected'
     return 'unavailable' if status in _LATER else 'refused'
+
+
+def is_over(text):
+    """Whether a call was refused, with `text`, because its subscription has ended as Mesos sees it."""
+    return text in _OVER
+
+
+def is_about_subscription(error):
+    """Whether an exception is a refusal of a call for its subscription's sake: it has ended, or another took its place.
+
+    Such a call was not wrong, and with the next subscription it may be made again.
+    """
+    return isinstance(error, CallRejected) and (is_over(error.body) or _REPLACED in (error.body or ''))
 
 
 class Session(object):
@@ -143,10 +161,13 @@ class Session(object):
             self._candidates, self._position, self._detour = tuple(fact), 0, None
         elif stimulus == 'redirected':
             self._detour = fact
+            self._reason = '%s points to %s' % (self.address, fact)
         elif stimulus in ('dial_failed', 'lost', 'unavailable'):
             self._reason = fact
+        elif stimulus == 'answer_due':
+            self._reason = '%s did not answer within %g seconds' % (self.address, self._terms.answer)
         elif stimulus == 'unled':
-            self._candidates, self._detour = (), None
+            self._candidates, self._detour, self._reason = (), None, 'nobody is known to lead'
         found = self._table.get((self.state, stimulus))
         if found is None:
             return []

@@ -109,6 +109,7 @@ def test_local_ends_wherever_the_signal_comes(line, started):
 @pytest.mark.parametrize('arguments, status, why', [
     (['local', '--agnets', '3'], 2, 'unrecognized arguments: --agnets 3'),
     (['local', '--agnets', '3'], 2, 'usage: pymesos local'),
+    (['--bogus', 'local'], 2, 'usage: pymesos [-h]'),
     (['run', '--master', '', 'true'], 2, "pymesos: master='': expected text that is not empty"),
     (['local', '--agents', 'x'], 2, "argument --agents: invalid int value: 'x'"),
     (['local', '--agents', '-1', '--port', '0'], 1, 'pymesos: a cluster has one master or more'),

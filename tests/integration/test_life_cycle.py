@@ -14,7 +14,7 @@ import pytest
 from recorders import FRAMEWORK, Recorder, run_program, scheduling
 
 from pymesos import MesosSchedulerDriver
-from pymesos.errors import CallRejected, ConnectionLost, InvalidAddress, UsageError
+from pymesos.errors import CallRejected, ConnectionLost, InvalidAddress, SubscriptionEnded, UsageError
 from pymesos.testing import FaultProxy, ScriptedMaster, wait_until
 
 
@@ -83,6 +83,41 @@ def test_callback_is_not_to_blame_that_the_master_saw_the_subscription_end_first
         peer.await_call('DECLINE', count=2)
         assert peer.counts['SUBSCRIBE'] == (2 if subscribes else 1)
         assert driver.connected and not driver.aborted
+
+
+@pytest.mark.parametrize('is_implicit', [True, False])
+def test_refusal_of_a_subscription_that_has_ended_starts_the_next_though_nobody_waits(is_implicit):
+    def acknowledge(driver, status):
+        if not is_implicit:
+            driver.acknowledgeStatusUpdate(status)
+
+    options = {'implicit_acknowledgements': is_implicit, 'recorder': Recorder(statusUpdate=acknowledge)}
+    with ScriptedMaster() as peer, scheduling(peer.address, **options) as (driver, recorder):
+        recorder.wait('registered')
+        peer.reject_next(403, 'Framework is not subscribed', type='ACKNOWLEDGE')
+        peer.send_event(update(1))
+        recorder.wait('reregistered')
+        peer.send_event(update(2))
+        peer.await_call('ACKNOWLEDGE', count=2)
+        assert driver.connected and not driver.aborted and peer.counts['SUBSCRIBE'] == 2
+
+
+def test_text_of_a_peer_need_not_be_ascii():
+    text = u'\xfcberlastet'
+    with ScriptedMaster() as peer:
+        peer.reject_next(503, text.encode('utf-8'), type='SUBSCRIBE')
+        with scheduling(peer.address) as (driver, recorder):
+            recorder.wait('registered')
+            peer.reject_next(400, text.encode('utf-8'), type='KILL')
+            with pytest.raises(CallRejected) as caught:
+                driver.killTask({'value': 't1'})
+            assert caught.value.body == text and 'HTTP status 400' in str(caught.value)
+            peer.send_event({'type': 'ERROR', 'error': {'message': text}})
+            recorder.wait('error')
+            assert recorder.of('error') == [(text,)]
+            wait_until(lambda: driver.failure is not None)
+            assert isinstance(driver.failure, SubscriptionEnded) and driver.failure.reason == text
+            assert 'ended the subscription' in str(driver.failure)
 
 
 def test_callback_that_lets_another_refusal_through_ends_the_driver():

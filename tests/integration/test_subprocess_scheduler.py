@@ -10,6 +10,7 @@ from pymesos.errors import CallRejected
 from pymesos.subprocess.scheduler import Driver
 from pymesos.testing import ScriptedMaster, wait_until
 from pymesos.wire import calls
+from pymesos.wire.session import is_about_subscription
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def peer():
 @pytest.fixture
 def driver(peer):
     recorder = Recorder()
-    driver = Driver(recorder, dict(FRAMEWORK), peer.address)
+    driver = Driver(recorder, dict(FRAMEWORK), peer.address, call_timeout=5)
     driver.start()
     try:
         recorder.wait('registered')
@@ -64,6 +65,19 @@ def test_order_tells_of_a_refusal(peer, driver, is_forgotten):
     elsewhere(lambda: driver.order(calls.revive, (['*'],), told.append, is_forgotten)).join()
     wait_until(lambda: told)
     assert isinstance(told[0], CallRejected) and told[0].body == 'no'
+
+
+@pytest.mark.parametrize('build, arguments, is_forgotten', [
+    (calls.revive, (['*'],), True),
+    (calls.accept, ([{'value': 'o1'}], [], None), False),
+])
+def test_order_that_is_refused_as_the_subscription_has_ended_starts_the_next(peer, driver, build, arguments,
+                                                                             is_forgotten):
+    told = []
+    peer.reject_next(403, 'Framework is not subscribed', type=build.__name__.upper())
+    elsewhere(lambda: driver.order(build, arguments, told.append, is_forgotten)).join()
+    wait_until(lambda: told and peer.counts['SUBSCRIBE'] == 2)
+    assert is_about_subscription(told[0])
 
 
 def test_order_update_does_not_wait_and_keeps_what_the_master_took(peer, driver):

@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import errno
 import signal
 
+from ..._compat import fsencode
 from ...errors import MesosError
 
 __all__ = ['FAILED', 'LOST', 'NOT_FOUND', 'NOT_RUNNABLE', 'Outcome', 'Outcomes', 'TIMED_OUT', 'USAGE', 'describe',
@@ -65,7 +66,7 @@ def signal_name(number):
 def describe(error, folder=None):
     """An exception in one line. `folder` is where the command was to run, if that was asked for."""
     if isinstance(error, EnvironmentError) and not isinstance(error, MesosError) and error.strerror:
-        if folder is not None and error.filename == folder:
+        if folder is not None and error.filename is not None and fsencode(error.filename) == fsencode(folder):
             return 'cannot be run in the folder %s: %s' % (folder, error.strerror)
         where = '%s: ' % (error.filename,) if error.filename else ''
         return 'cannot be run: %s%s' % (where, error.strerror)

@@ -148,6 +148,7 @@ class Runner(object):
         self._waiting = collections.deque()     # lines that no command was begun for
         self._has_all = plan.copies is not None
         self._begun = self._ended = 0
+        self._culprit = None            # the first that failed, if that ends the others
         self._live = set()
         self._outcomes = Outcomes(plan.is_alone)
         self._ending = None
@@ -191,14 +192,14 @@ class Runner(object):
             return [self._ending.text]
         parts = ['%d had ended' % self._ended, '%d killed' % self._killed]
         if not self._ending.status:     # the one that failed has ended, too, and is not one of the others
-            others = max(0, self._ended - 1)
+            others = self._ended - (self._culprit not in self._live)
             parts[:1] = ['%d had ended' % others] if others else []
         never = len([copy for copy in self._live if copy.process is None])
         if self.plan.copies is not None:
             never += self.plan.copies - self._begun
         if never:
             parts.append('%d not begun' % never)
-        still = len([copy for copy in self._live if copy.process is not None])
+        still = len([copy for copy in self._live if copy.process is not None and copy.outcome is None])
         if still:
             parts.append('%d may still run' % still)
         if not self._ending.status and not self._killed and not never:
@@ -337,6 +338,7 @@ class Runner(object):
         if not copy.is_killed:
             self._outcomes.add(outcome)
             if outcome.status and not self.plan.keep_going and not self.plan.is_alone:
+                self._culprit = self._culprit or copy
                 self._stop('the others were ended for that (-k goes on)', 0)
         copy.close_input()
         for source in copy.sources:

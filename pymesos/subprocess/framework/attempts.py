@@ -93,7 +93,7 @@ class Attempts(object):
         self._agents = agents
         self._is_linked = is_linked
         self._attempts = {}
-        self._latest = deque()          # those that were young a moment ago, the oldest first
+        self._latest = deque()          # (since, task id) of those that were young a moment ago, the oldest first
         self._is_subscribed = False
 
     def __len__(self):
@@ -110,17 +110,18 @@ class Attempts(object):
     def count_young(self, now):
         """How many were placed a moment ago and have not ended."""
         self._forget_old(now)
-        return sum(1 for attempt in self._latest if attempt.phase != OVER)
+        found = (self._attempts.get(task_id) for _since, task_id in self._latest)
+        return sum(1 for attempt in found if attempt is not None and attempt.phase != OVER)
 
     def _forget_old(self, now):
-        while self._latest and self._latest[0].since < now - YOUNG:
+        while self._latest and self._latest[0][0] < now - YOUNG:
             self._latest.popleft()
 
     def add(self, attempt, now):
         """It is placed."""
         self._forget_old(now)
         self._attempts[attempt.task_id] = attempt
-        self._latest.append(attempt)
+        self._latest.append((now, attempt.task_id))
         attempt.executor.tasks.add(attempt.task_id)
         self._look_at(attempt, now + STAGING)
 

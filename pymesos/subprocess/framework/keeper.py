@@ -13,6 +13,7 @@ from ...operator_v1 import MesosOperatorMasterDriver
 from ...process import dict_in, list_in
 from ...resources import Resources
 from ...wire import calls
+from ...wire.session import is_about_subscription
 from ..errors import StartFailed, TaskLost, remote_error
 from ..request import INHERITED
 from ..streams import protocol
@@ -265,14 +266,14 @@ class Keeper(object):
     def _accepted(self, serial, error):
         if error is not None:
             logger.warning('ACCEPT came to nothing: %s', error)
-        self._pool.accepted(serial, error, monotonic(), isinstance(error, (CallRejected, UsageError)))
+        self._pool.accepted(serial, error, monotonic(), isinstance(error, UsageError) or _is_refusal(error))
 
     def _set_roles(self, roles, suppressed):
         framework = dict(self.driver.framework, roles=list(roles))
         self.driver.order_update(framework, list(suppressed), partial(self.tell, self._roles_set, roles))
 
     def _roles_set(self, roles, error):
-        self._pool.roles_set(roles, error, monotonic(), isinstance(error, CallRejected))
+        self._pool.roles_set(roles, error, monotonic(), _is_refusal(error))
 
     def _ask_agents(self):
         thread = threading.Thread(target=self._ask, name='pymesos-subprocess-agents')
@@ -405,6 +406,11 @@ class Keeper(object):
 
 def _is_loopback(host):
     return host in ('localhost', '::1') or host.startswith('127.')
+
+
+def _is_refusal(error):
+    """Whether the master does not want what a call asked for, whenever it is asked."""
+    return isinstance(error, CallRejected) and not is_about_subscription(error)
 
 
 def _ids(values):

@@ -51,7 +51,7 @@ except AttributeError:              # 2.7
 __all__ = ['DEFAULT_BUFSIZE', 'DEFAULT_CLOSE_FDS', 'JSONDecodeError', 'Latch', 'NetworkError', 'NullByteError', 'PY2',
            'PYTHON', 'block_sigpipe', 'class_getitem', 'clear_of_standard_streams', 'close_on_exec',
            'duplicate', 'fsdecode', 'fsencode', 'gather', 'getfullargspec', 'is_broken_pipe',
-           'is_main_thread', 'monotonic', 'open_pipe', 'pipe', 'reraise', 'selectors', 'send_gathered',
+           'is_main_thread', 'monotonic', 'native_text', 'open_pipe', 'pipe', 'reraise', 'selectors', 'send_gathered',
            'select_from', 'set_pipe_size', 'socket_errors', 'text_encoding', 'wait_for', 'wait_for_lock',
            'warn_unfinished']
 
@@ -172,6 +172,14 @@ def fsencode(text):
 def fsdecode(data):
     """The native text of a path, an argument or a variable that is bytes: bytes themselves on 2.7."""
     return data if PY2 else os.fsdecode(data)
+
+
+def native_text(value):
+    """``str(value)``; on 2.7 also of what has other text than ASCII, which is written with backslashes then."""
+    try:
+        return str(value)
+    except UnicodeError:
+        return six.text_type(value).encode('ascii', 'backslashreplace')
 
 
 # ---- what subprocess does differently (subprocess) ----

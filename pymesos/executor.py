@@ -12,6 +12,7 @@ import uuid
 from binascii import Error as Base64Error
 from collections import OrderedDict
 
+from ._compat import native_text
 from .errors import CallRejected, ConnectionFailed, ProtocolError, Refused, Stopped, UsageError, excerpt
 from .interface import ExecutorDriver
 from .process import Process, dict_in, list_in, parameters_of
@@ -315,7 +316,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             left = [_task_id(update['status']) for update in self.updates.values()]
         if left:
             logger.warning('the driver ends with %d updates that the agent has not acknowledged, of the tasks %s',
-                           len(left), ', '.join(sorted(set(map(str, left)))[:10]))
+                           len(left), ', '.join(sorted(set(map(native_text, left)))[:10]))
         super(MesosExecutorDriver, self).ended()
 
     def _note_launch(self, tasks):
@@ -398,10 +399,10 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         if self._has_lost_agent(error):
             self._callback('shutdown')
         else:
-            self._callback('error', str(error))
+            self._callback('error', native_text(error))
 
     def _take_exception(self, error):
-        self._callback('error', '%s: %s' % (type(error).__name__, error))
+        self._callback('error', '%s: %s' % (type(error).__name__, native_text(error)))
 
     def _callback(self, name, *args):
         self._call_user(self.executor, name, *args)

@@ -5,6 +5,7 @@ import logging
 
 import six
 
+from ._compat import native_text
 from .errors import MessageError, UsageError
 from .interface import Scheduler, SchedulerDriver
 from .process import Process, dict_in, parameters_of
@@ -271,7 +272,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
             logger.warning('%s told no version: %s', self.master, error)
             return
         if isinstance(version, six.string_types):
-            self.version = str(version)
+            self.version = native_text(version)
 
     def was_subscribed(self, event):
         """Take the framework's id and the master's version before any callback runs."""
@@ -280,7 +281,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._assigned_id = dict_in(subscribed, 'framework_id').get('value') or self._assigned_id
         version = dict_in(subscribed, 'master_info').get('version')
         if version:
-            self.version = str(version)
+            self.version = native_text(version)
 
     def farewell(self):
         """TEARDOWN. Once it is accepted the framework's id is of no more use."""
@@ -315,7 +316,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         if self.version:
             master['version'] = self.version
         elif 'version' in master:
-            self.version = str(master['version'])
+            self.version = native_text(master['version'])
         if had_id:
             self._callback('reregistered', self._as_dict(master))
         else:
@@ -399,10 +400,10 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._callback('disconnected')
 
     def _take_failure(self, error):
-        self._callback('error', str(error))
+        self._callback('error', native_text(error))
 
     def _take_exception(self, error):
-        self._callback('error', '%s: %s' % (type(error).__name__, error))
+        self._callback('error', '%s: %s' % (type(error).__name__, native_text(error)))
 
     def _callback(self, name, *args):
         self._call_user(self.sched, name, *args)

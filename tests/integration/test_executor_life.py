@@ -9,6 +9,7 @@ import textwrap
 import threading
 
 import pytest
+import six
 from recorders import executing
 
 from pymesos import MesosExecutorDriver
@@ -463,13 +464,14 @@ def test_state_that_no_agent_can_read_is_a_usage_error(monkeypatch):
         assert not driver.updates
 
 
-def test_stop_says_which_updates_are_left(monkeypatch, caplog):
+@pytest.mark.parametrize('name, shown', [('t7', 't7'), (u't\xe4sk', 't\\xe4sk' if six.PY2 else u't\xe4sk')])
+def test_stop_says_which_updates_are_left(monkeypatch, caplog, name, shown):
     with ScriptedAgent(acknowledges=False) as agent, executing(agent, monkeypatch) as (driver, recorder):
         recorder.wait('registered')
-        driver.sendStatusUpdate(status('t7'))
+        driver.sendStatusUpdate(status(name))
         driver.stop()
         driver.join()
-    assert 'the driver ends with 1 updates that the agent has not acknowledged, of the tasks t7' in caplog.text
+    assert 'the driver ends with 1 updates that the agent has not acknowledged, of the tasks ' + shown in caplog.text
 
 
 def test_domain_socket_whose_backlog_is_full_is_tried_again(monkeypatch, tmpdir):

@@ -11,6 +11,7 @@ import sys
 import threading
 
 import pytest
+import six
 from recorders import FRAMEWORK, Recorder, run_program, scheduling
 
 from pymesos import MesosSchedulerDriver
@@ -100,6 +101,18 @@ def test_refusal_of_a_subscription_that_has_ended_starts_the_next_though_nobody_
         peer.send_event(update(2))
         peer.await_call('ACKNOWLEDGE', count=2)
         assert driver.connected and not driver.aborted and peer.counts['SUBSCRIBE'] == 2
+
+
+def test_text_of_a_callbacks_exception_need_not_be_ascii():
+    def fail(*_):
+        raise ValueError(u'\xfcbel')
+
+    with ScriptedMaster() as peer:
+        with scheduling(peer.address, recorder=Recorder(registered=fail)) as (driver, recorder):
+            text, = recorder.wait('error')
+            assert text == ('ValueError: \\xfcbel' if six.PY2 else u'ValueError: \xfcbel')
+            with pytest.raises(ValueError):
+                driver.join()
 
 
 def test_text_of_a_peer_need_not_be_ascii():

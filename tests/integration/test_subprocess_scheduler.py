@@ -7,6 +7,7 @@ import pytest
 from recorders import FRAMEWORK, Recorder
 
 from pymesos.errors import CallRejected
+from pymesos.subprocess import Cluster, Popen, StartFailed
 from pymesos.subprocess.scheduler import Driver
 from pymesos.testing import ScriptedMaster, wait_until
 from pymesos.wire import calls
@@ -90,3 +91,33 @@ def test_order_update_does_not_wait_and_keeps_what_the_master_took(peer, driver)
     peer.release_answers()
     wait_until(lambda: told == [None])
     assert driver.framework['roles'] == ['a']
+
+
+def test_command_is_not_refused_for_the_sake_of_subscriptions_that_have_ended(peer):
+    scalars = [{'name': name, 'type': 'SCALAR', 'scalar': {'value': value}, 'allocation_info': {'role': '*'}}
+               for name, value in (('cpus', 4), ('mem', 4096))]
+    offers = []
+
+    def offer(_call):
+        offers.append('o%d' % len(offers))
+        peer.send_event({'type': 'OFFERS', 'offers': {'offers': [{
+            'id': {'value': offers[-1]}, 'agent_id': {'value': 'a1'}, 'hostname': 'h', 'framework_id': {'value': 'f'},
+            'allocation_info': {'role': '*'}, 'resources': scalars}]}})
+
+    peer.on_call('REVIVE', offer)
+    peer.reject_next(403, 'Framework is not subscribed', type='ACCEPT', times=3)
+    failures = []
+
+    def run():
+        try:
+            Popen(['true'], cluster=cluster)
+        except StartFailed as error:
+            failures.append(str(error))
+
+    cluster = Cluster(peer.address)
+    thread = elsewhere(run)
+    peer.await_call('ACCEPT', count=4)
+    assert not failures and peer.counts['SUBSCRIBE'] == 4
+    cluster.close()
+    thread.join()
+    assert failures == ['the cluster was closed']

@@ -49,7 +49,7 @@ except AttributeError:              # 2.7
     JSONDecodeError = ValueError
 
 __all__ = ['DEFAULT_BUFSIZE', 'DEFAULT_CLOSE_FDS', 'JSONDecodeError', 'Latch', 'NetworkError', 'NullByteError', 'PY2',
-           'PYTHON', 'block_sigpipe', 'class_getitem', 'clear_of_standard_streams', 'close_on_exec',
+           'PYTHON', 'TextError', 'block_sigpipe', 'class_getitem', 'clear_of_standard_streams', 'close_on_exec',
            'duplicate', 'fsdecode', 'fsencode', 'gather', 'getfullargspec', 'is_broken_pipe',
            'is_main_thread', 'monotonic', 'native_text', 'open_pipe', 'pipe', 'reraise', 'selectors', 'send_gathered',
            'select_from', 'set_pipe_size', 'socket_errors', 'text_encoding', 'wait_for', 'wait_for_lock',
@@ -172,6 +172,26 @@ def fsencode(text):
 def fsdecode(data):
     """The native text of a path, an argument or a variable that is bytes: bytes themselves on 2.7."""
     return data if PY2 else os.fsdecode(data)
+
+
+if PY2:
+    class TextError(Exception):
+        """An exception whose text, its only argument, may be any: what a peer says must not have str() fail."""
+
+        def __str__(self):
+            text = self._text()
+            return text.encode('ascii', 'backslashreplace') if isinstance(text, six.text_type) else text
+
+        def __unicode__(self):
+            text = self._text()
+            return text if isinstance(text, six.text_type) else text.decode('utf-8', 'replace')
+
+        def _text(self):
+            if len(self.args) == 1 and isinstance(self.args[0], six.string_types):
+                return self.args[0]
+            return super(TextError, self).__str__()
+else:
+    TextError = Exception
 
 
 def native_text(value):

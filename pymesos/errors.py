@@ -21,9 +21,7 @@ Facts are attributes; every exception pickles.
 """
 from __future__ import absolute_import, division, print_function
 
-import six
-
-from ._compat import NetworkError
+from ._compat import NetworkError, TextError
 
 __all__ = ['CallRejected', 'ConnectionFailed', 'ConnectionLost', 'HttpError', 'InvalidAddress', 'MesosError',
            'MessageError', 'ProtocolError', 'RecordError', 'Refused', 'Stopped', 'SubscriptionEnded', 'TimedOut',
@@ -48,23 +46,8 @@ def _rebuild(cls, args, facts):
     return error
 
 
-class MesosError(Exception):
+class MesosError(TextError):
     """The root of all errors of this library."""
-
-    if six.PY2:
-        # What a peer says may be any text, and str() of an exception must not fail for it.
-        def __str__(self):
-            text = self._text()
-            return text.encode('ascii', 'backslashreplace') if isinstance(text, six.text_type) else text
-
-        def __unicode__(self):
-            text = self._text()
-            return text if isinstance(text, six.text_type) else text.decode('utf-8', 'replace')
-
-        def _text(self):
-            if len(self.args) == 1 and isinstance(self.args[0], six.string_types):
-                return self.args[0]
-            return super(MesosError, self).__str__()
 
     def __reduce__(self):
         facts = dict(self.__dict__)

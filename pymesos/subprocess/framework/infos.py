@@ -10,6 +10,7 @@ import six
 from ...errors import UsageError
 from ...resources import Resources
 from ...utils import encode_data
+from ...wire import messages
 from ..request import command_text
 
 __all__ = ['Kind', 'make_kind', 'make_resources', 'make_task', 'make_ticket']
@@ -100,7 +101,7 @@ def make_ticket(address, identity, key, preexec):
               'key': hexlify(key).decode('ascii')}
     if preexec is not None:
         ticket['preexec'] = encode_data(preexec)
-    return encode_data(json.dumps(ticket, sort_keys=True).encode('ascii'))
+    return encode_data(messages.dumps(ticket))
 
 
 def make_task(launch, kind, request, spec, ticket):

@@ -180,6 +180,14 @@ def _invalid(text, why):
     return InvalidAddress('cannot use the address %s: %s' % (excerpt(shown), why), shown)
 
 
+def _ascii_host(host):
+    """A host's name as DNS has it. UnicodeError if there is none; of bytes on 2.7 nobody knows what they mean."""
+    try:
+        return str(host.encode('ascii').decode('ascii'))
+    except UnicodeError:
+        return str(host.encode('idna').decode('ascii'))
+
+
 def _split_netloc(netloc, default_port, text):
     if netloc.startswith('['):
         host, closing, port = netloc[1:].partition(']')
@@ -190,6 +198,10 @@ def _split_netloc(netloc, default_port, text):
     else:
         host, _, port = netloc.partition(':')
         is_good = bool(host) and not re.search(r'[\s\x00-\x20\[\]]', host)
+    try:
+        host = _ascii_host(host)
+    except UnicodeError:
+        is_good = False
     if not is_good:
         raise _invalid(text, 'expected host:port, such as 10.0.0.1:5050 or [::1]:5050')
     if not port:

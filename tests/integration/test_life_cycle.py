@@ -119,6 +119,9 @@ def test_text_of_a_peer_need_not_be_ascii():
     text = u'\xfcberlastet'
     with ScriptedMaster() as peer:
         peer.reject_next(503, text.encode('utf-8'), type='SUBSCRIBE')
+        location = u'//\xfcber:5050/'.encode('utf-8')
+        peer.answer_next(b'HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nLocation: ' + location
+                         + b'\r\n\r\n', type='SUBSCRIBE')
         with scheduling(peer.address) as (driver, recorder):
             recorder.wait('registered')
             peer.reject_next(400, text.encode('utf-8'), type='KILL')

@@ -105,6 +105,15 @@ def test_address_is_read(text, expected):
     assert parse_address(text) == Address(*expected)
 
 
+def test_host_that_is_not_ascii_gets_the_name_that_dns_has():
+    address = parse_address(u'http://b\xfccher.example:80/')
+    assert address == Address('http', 'xn--bcher-kva.example', 80)
+    assert str(address) == 'xn--bcher-kva.example:80' and type(address.host) is str
+    with pytest.raises(InvalidAddress) as caught:
+        parse_address(u'\xfc' * 80)
+    assert 'expected host:port' in str(caught.value)
+
+
 def test_address_takes_the_callers_port_and_scheme_where_it_has_none():
     assert parse_address('a', 2181, 'https') == Address('https', 'a', 2181)
     assert parse_address('http://a:1', 2181, 'https') == Address('http', 'a', 1)

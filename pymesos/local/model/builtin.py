@@ -99,10 +99,6 @@ class BuiltinExecutor(object):
     def exited(self, status):
         """The process of the executor's container is over."""
 
-    def kill_unhealthy(self, run):
-        """A task has failed its health check often enough."""
-        raise NotImplementedError
-
     # ---- updates
 
     def say(self, run, state, message=None, reason=None, healthy=None):

@@ -32,6 +32,7 @@ def empty_check_status(info):
 class Checker(object):
     """Looks again and again how a task is, and has `driver` (:class:`~.builtin.BuiltinExecutor`) say so.
 
+    Once a task has failed its health check often enough, ``driver.kill_unhealthy(run)`` is called.
     `kind` is 'check' (`info` is a CheckInfo) or 'health' (a HealthCheck).
     """
 

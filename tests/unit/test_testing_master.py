@@ -389,6 +389,15 @@ def test_connections_can_be_closed_after_so_many_answers(master, client, announc
     assert master.stream.is_open
 
 
+def test_connection_of_one_client_that_ends_is_no_concern_of_the_next(master, client):
+    client.subscribe()
+    for _ in range(2):
+        for asked, answered in (('close', 'close'), (None, None)):
+            response = client.send(REVIVE, Connection=asked)
+            assert response.read() == b'' and response.status == 202
+            assert response.getheader('Connection') == answered
+
+
 def test_credentials_are_checked_first():
     with ScriptedMaster(credentials=('principal', 'secret')) as master, to(master) as client:
         response = client.send(b'nonsense', Authorization='Basic ' + base64.b64encode(b'principal:x').decode('ascii'))

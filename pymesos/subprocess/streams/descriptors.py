@@ -14,7 +14,7 @@ import socket
 import stat
 import termios
 
-from ..._compat import close_on_exec, selectors, socket_errors
+from ..._compat import clear_of_standard_streams, close_on_exec, duplicate, selectors, socket_errors
 
 __all__ = ['BROKEN', 'open_stream']
 
@@ -71,13 +71,19 @@ def _is_selectable(descriptor):
 
 
 def _reopen(descriptor):
-    """A new description of the same pipe or terminal in place of `descriptor`; None if that cannot be."""
+    """A new description of the same pipe or terminal in place of `descriptor`; None if that cannot be.
+
+    It gets no number of a standard stream that the program has closed and may open again.
+    """
     access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & (os.O_WRONLY | os.O_RDWR)
     try:
         # Elsewhere than on Linux, where there is no such path, /dev/fd gives the same description again.
         new = os.open('/proc/self/fd/%d' % descriptor, access | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:         # no /proc, another user's terminal, or a pipe without a reader
         return None
+    if new <= 2:
+        low, new = new, duplicate(new)
+        os.close(low)
     close_on_exec(new)
     os.close(descriptor)
     return new
@@ -170,7 +176,7 @@ class SocketStream(Stream):
     def __init__(self, number):
         flags = fcntl.fcntl(number, fcntl.F_GETFL)
         # The family does not matter for what is done with it.
-        self._socket = close_on_exec(socket.fromfd(number, socket.AF_UNIX, socket.SOCK_STREAM))
+        self._socket = clear_of_standard_streams(socket.fromfd(number, socket.AF_UNIX, socket.SOCK_STREAM))
         os.close(number)
         super(SocketStream, self).__init__(self._socket.fileno())
         # A default timeout of the program would have made it non-blocking, for all who share it.

@@ -289,8 +289,14 @@ class Framework(object):
         return self.stream.wait('UPDATE', is_it, 'of %s %s' % (task_id, state or ''))['status']
 
     def updates(self, task):
-        """All statuses of a task so far, repetitions too."""
-        return [each['status'] for each in self.stream.of('UPDATE') if each['status']['task_id'] == task['task_id']]
+        """All statuses of a task so far. One that came again, for want of an early acknowledgement, counts once."""
+        found = []
+        for each in self.stream.of('UPDATE'):
+            status = each['status']
+            if status['task_id'] == task['task_id'] and not (status.get('uuid') and status['uuid'] in [
+                    one.get('uuid') for one in found]):
+                found.append(status)
+        return found
 
     def acknowledge(self, status):
         return self.do('ACKNOWLEDGE', {key: status[key] for key in ('agent_id', 'task_id', 'uuid')})

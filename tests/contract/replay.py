@@ -28,10 +28,10 @@ CONTENT_LENGTH = re.compile('(content-length: )[0-9]+$', re.IGNORECASE)
 HOST = re.compile(b'\r\nhost: ([^\r]+)', re.IGNORECASE)
 
 #: How long no more is to come until what is left open counts as left open.
-QUIET_SECONDS = 0.5
+QUIET_SECONDS = 0.7
 
 #: How long what was recorded on a stream and has not come is waited for.
-LATE_SECONDS = 5
+LATE_SECONDS = 15
 
 
 class Replay(object):

@@ -9,10 +9,14 @@ row = pytest.mark.row
 #: How soon an agent is given up in these tests.
 SOON = {'agent_ping_timeout': 1, 'max_agent_ping_timeouts': 2}
 
+#: Seconds that an agent which comes back waits for its executors, all of them in each case: enough for a test that
+#: stands still for a moment.
+REREGISTRATION = 8
+
 
 @row('8.3 agent unreachable', '2.2 FAILURE')
 def test_agent_that_does_not_answer_is_unreachable_and_comes_back(own_cluster):
-    cluster = own_cluster(agents=2, executor_reregistration_timeout=2, **SOON)
+    cluster = own_cluster(agents=2, executor_reregistration_timeout=REREGISTRATION, **SOON)
     aware = cluster.framework(checkpoint=True, capabilities=['PARTITION_AWARE'])
     executor = aware.run_ready()
     index = [agent.id for agent in cluster.agents].index(executor.agent_id)
@@ -24,7 +28,7 @@ def test_agent_that_does_not_answer_is_unreachable_and_comes_back(own_cluster):
     assert status['message'] == 'health check timed out'
     assert status['unreachable_time']['nanoseconds'] > 10 ** 18 and 'uuid' not in status
     for framework in (aware, unaware):      # told to all, whether or not they have something there
-        assert framework.stream.wait('FAILURE') == {'agent_id': {'value': executor.agent_id}}
+        framework.stream.wait('FAILURE', lambda failure: failure == {'agent_id': {'value': executor.agent_id}})
 
     aware.do('RECONCILE', {'tasks': [{'task_id': {'value': 'nope'}, 'agent_id': {'value': executor.agent_id}}]})
     assert aware.update('nope')['state'] == 'TASK_UNREACHABLE'
@@ -127,7 +131,7 @@ def test_draining_agent_kills_its_tasks_and_gets_no_more(own_cluster):
 
 @row('2.1 KILL')
 def test_kill_for_an_agent_that_is_away_reaches_it_when_it_is_back(own_cluster):
-    cluster = own_cluster(agents=1, executor_reregistration_timeout=3)
+    cluster = own_cluster(agents=1, executor_reregistration_timeout=REREGISTRATION)
     framework = cluster.framework(checkpoint=True)
     executor = framework.run_ready()
     cluster.target.kill_agent(0)

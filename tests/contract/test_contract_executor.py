@@ -385,7 +385,7 @@ def test_executor_inherits_nothing_but_what_it_is_given(own_cluster, monkeypatch
 
 @row('3.1 SUBSCRIBE', '3.2 SUBSCRIBED')
 def test_executor_of_a_checkpointing_framework_outlives_its_agent(own_cluster):
-    cluster = own_cluster(agents=1, executor_reregistration_timeout=3)
+    cluster = own_cluster(agents=1, executor_reregistration_timeout=8)
     framework = cluster.framework(checkpoint=True)
     executor = framework.run_ready()
     cluster.target.kill_agent(0)

@@ -445,6 +445,7 @@ def test_who_has_nothing_on_an_agent_gets_no_inverse_offer(cluster):
         assert cluster.operator('UPDATE_MAINTENANCE_SCHEDULE', {'schedule': {'windows': [window]}}).status == 200
         cluster.allocate(3)
         framework.fence()
+        framework.stream.wait('HEARTBEAT')
     finally:
         assert cluster.operator('UPDATE_MAINTENANCE_SCHEDULE', {'schedule': {}}).status == 200
     assert set(framework.stream.kinds()) == {'SUBSCRIBED', 'HEARTBEAT', 'UPDATE'}

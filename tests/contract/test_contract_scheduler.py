@@ -40,8 +40,8 @@ def test_subscribed_names_the_framework_the_interval_and_the_master(cluster):
 @row('2.1 SUBSCRIBE', '2.2 HEARTBEAT')
 @pytest.mark.timeout(120)
 def test_heartbeats_go_on(cluster):
-    framework = cluster.framework()
     begin = time.time()
+    framework = cluster.framework()
     framework.stream.wait('HEARTBEAT')
     framework.stream.wait('HEARTBEAT')
     assert time.time() - begin > 10
@@ -91,6 +91,7 @@ def test_bare_element_counts_as_a_list_of_one(cluster):
 def test_teardown_ends_the_stream_without_a_word(cluster):
     framework = cluster.framework()
     framework.offer()
+    framework.stream.wait('HEARTBEAT')
     framework.teardown()
     events = framework.stream.wait_for_end()
     assert framework.stream.is_last_chunk_seen

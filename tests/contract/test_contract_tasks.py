@@ -323,7 +323,7 @@ def test_tasks_that_wait_for_an_executor_fail_with_it(cluster):
 
 @row('8.3 executor exit')
 def test_executor_that_does_not_register_in_time_is_ended(own_cluster):
-    cluster = own_cluster(agents=1, executor_registration_timeout=0.5)
+    cluster = own_cluster(agents=1, executor_registration_timeout=3)
     framework = cluster.framework()
     offer = framework.offer()
     task = framework.task(offer, executor=framework.executor_info())

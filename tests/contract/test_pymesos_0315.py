@@ -14,6 +14,7 @@ import threading
 
 import actors
 import pytest
+import raw
 
 #: What is installed. Its dependency http-parser is built, which wants a compiler.
 PACKAGES = ['pymesos==0.3.15', 'http-parser<0.10']
@@ -87,4 +88,4 @@ def test_drivers_of_pymesos_0315_run_twenty_tasks(own_cluster, old_python):
     (framework_id, version), = seen['registered']
     assert version == '1.11.0'
     # It stopped with a TEARDOWN.
-    assert cluster.described(framework_id, 'completed_frameworks')
+    raw.wait_until(lambda: cluster.described(framework_id, 'completed_frameworks'), 'the framework to be completed')

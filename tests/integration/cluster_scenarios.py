@@ -5,6 +5,7 @@ share, and `sites`, which makes such as may be broken, imports all of it.
 """
 from __future__ import absolute_import, division, print_function
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -77,6 +78,16 @@ def unique():
 def executor_of(cluster):
     """The pid of the only executor."""
     return wait_until(lambda: executors_of(cluster.framework_id), message='an executor')[0]
+
+
+def kill_all(pids):
+    """SIGKILL to processes, of which some may have ended since they were seen."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError as error:
+            if error.errno != errno.ESRCH:
+                raise
 
 
 # ---- the usual
@@ -205,7 +216,7 @@ def test_command_that_needs_an_agent_for_itself_gets_its_turn(sites):
         call(['true'], cluster=cluster, cpus=0.1)
         began = monotonic()
         assert call(['true'], cluster=cluster, cpus=0.9) == 0
-        assert monotonic() - began < 60
+        assert monotonic() - began < 120
     finally:
         stop.set()
         for thread in threads:
@@ -216,9 +227,10 @@ def test_role_of_the_cluster_and_roles_of_commands(site):
     cluster = site.cluster(role='eng')
     assert call(['true'], cluster=cluster) == 0
     process = Popen(['sleep', unique()], cluster=cluster, role='ops')
-    framework = site.framework(cluster)
-    assert sorted(framework['roles']) == ['eng', 'ops']
-    assert [task['role'] for task in framework['tasks']] == ['ops']
+    assert sorted(site.framework(cluster)['roles']) == ['eng', 'ops']
+    # The end of the first may not be acknowledged yet.
+    wait_until(lambda: [task['role'] for task in site.framework(cluster)['tasks']] == ['ops'],
+               message='the task of ops to be the only one')
     process.kill()
     process.wait()
     assert call(['true'], cluster=cluster) == 0
@@ -237,16 +249,19 @@ def test_idle_program_holds_no_offer_and_gives_the_master_no_work(site):
     assert call(['true'], cluster=cluster) == 0
     wait_until(lambda: not site.framework(cluster)['tasks'] and not site.framework(cluster)['offers'],
                message='the framework to hold nothing')
-    time.sleep(0.5)
 
     def calls():
         found = site.get('/metrics/snapshot')
         return dict((name, found[name]) for name in found
                     if name.startswith('master/messages_') and 'offers' in name or name.endswith('reconcile_tasks'))
 
-    before = calls()
-    time.sleep(3.0)
-    assert calls() == before
+    def is_idle():
+        before = calls()
+        time.sleep(3.0)
+        return calls() == before
+
+    # The first time it may still be about to say that it wants no more.
+    wait_until(is_idle, message='the program to leave the master alone')
     assert site.framework(cluster)['offers'] == []
 
 
@@ -257,7 +272,7 @@ def test_python_that_agents_do_not_have_is_an_error_that_names_it(site):
     with pytest.raises(StartFailed) as caught:
         Popen(['true'], cluster=site.cluster(python='/no/such/python'), max_retries=1)
     assert str(caught.value).startswith('the command was not begun: task command-1.2 on agent ')
-    assert monotonic() - began < 30
+    assert monotonic() - began < 120
 
 
 def test_start_timeout_is_kept_and_leaves_nothing(site):
@@ -268,7 +283,7 @@ def test_start_timeout_is_kept_and_leaves_nothing(site):
     began = monotonic()
     with pytest.raises(StartTimeout) as caught:
         Popen(['sleep', seconds], cluster=cluster, cpus=3.5, start_timeout=1.0)
-    assert 0.9 < monotonic() - began < 10
+    assert 0.9 < monotonic() - began < 60
     assert caught.value.timeout == 1.0
     for holder in holders:
         holder.kill()
@@ -278,10 +293,10 @@ def test_start_timeout_is_kept_and_leaves_nothing(site):
 
 
 def test_master_that_is_not_there_is_an_error_in_time():
-    cluster = Cluster('127.0.0.1:1', master_timeout=1.0, **DEFAULTS)
+    cluster = Cluster('127.0.0.1:1', master_timeout=4.0, **DEFAULTS)
     with pytest.raises(StartFailed) as caught:
         Popen(['true'], cluster=cluster)
-    assert 'there was no subscription with 127.0.0.1:1 within 1 s: cannot connect to 127.0.0.1:1: ' in str(caught.value)
+    assert 'there was no subscription with 127.0.0.1:1 within 4 s: cannot connect to 127.0.0.1:1: ' in str(caught.value)
     cluster.close()
 
 
@@ -292,7 +307,7 @@ def test_cancelled_command_ends_with_its_whole_group(site):
     process = Popen('sleep %s & sleep %s' % (seconds, seconds), shell=True, cluster=site.cluster())
     wait_until(lambda: len(processes_with('sleep ' + seconds)) >= 2, message='the processes')
     process.cancel()
-    assert process.wait(timeout=30) == -signal.SIGTERM
+    assert process.wait(timeout=90) == -signal.SIGTERM
     await_none_with('sleep ' + seconds)
 
 
@@ -301,7 +316,7 @@ def test_cancelled_command_that_does_not_listen_is_killed(site):
     process = Popen('trap "" TERM; echo; sleep %s' % seconds, shell=True, stdout=PIPE, cluster=site.cluster())
     process.stdout.readline()
     process.cancel()
-    assert process.wait(timeout=30) == -signal.SIGKILL
+    assert process.wait(timeout=90) == -signal.SIGKILL
     await_none_with('sleep ' + seconds)
     process.stdout.close()
 
@@ -312,8 +327,8 @@ def test_close_kills_what_runs_and_tears_the_framework_down(site):
     process = Popen(['sleep', seconds], cluster=cluster)
     framework_id = cluster.framework_id
     began = monotonic()
-    cluster.close()
-    assert monotonic() - began < 15
+    cluster.close(timeout=30.0)         # which it does not use up: it ends when the command has ended
+    assert monotonic() - began < 30
     assert process.wait(timeout=0) == -signal.SIGTERM
     await_none_with(seconds)
     state = site.get('/state')
@@ -341,13 +356,12 @@ def test_executor_that_is_killed_ends_its_commands_and_the_next_ones_run(site):
     os.kill(executor_of(cluster), signal.SIGKILL)
     began = monotonic()
     with pytest.raises(TaskLost) as caught:
-        process.wait(timeout=60)
-    assert monotonic() - began < 30
+        process.wait(timeout=90)
+    assert monotonic() - began < 60
     assert caught.value.state == 'TASK_FAILED'
     assert caught.value.task_id == process.task_id and caught.value.agent_id == process.agent_id
     assert call(['true'], cluster=cluster) == 0
-    for pid in processes_with(seconds):         # what the agent leaves of it
-        os.kill(pid, signal.SIGKILL)
+    kill_all(processes_with(seconds))           # what the agent leaves of it
 
 
 def test_commands_run_on_while_their_agent_is_restarted(sites):
@@ -409,6 +423,13 @@ def test_commands_that_are_started_without_a_master_run_when_there_is_one(sites)
     assert found == [9]
 
 
+def status_or_none(cluster):
+    try:
+        return call(['true'], cluster=cluster)
+    except TaskLost:
+        return None
+
+
 def test_commands_through_all_of_it_end_with_the_truth(sites):
     site = sites(agents=2)
     cluster = site.cluster()
@@ -434,13 +455,13 @@ def test_commands_through_all_of_it_end_with_the_truth(sites):
         site.start_master()
         site.kill_agent(0)
         site.start_agent(0)
-        for pid in executors_of(cluster.framework_id):
-            os.kill(pid, signal.SIGKILL)
+        kill_all(executors_of(cluster.framework_id))
         site.kill_master()
         site.kill_agent(1)
         site.start_master()
         site.start_agent(1)
-        assert call(['true'], cluster=cluster) == 0
+        # Whoever begins on an executor that the agent is about to give up may be lost as well; the next is not.
+        wait_until(lambda: status_or_none(cluster) == 0, timeout=60, message='commands to run again')
     finally:
         stop.set()
         thread.join(180)
@@ -457,7 +478,7 @@ PROGRAM = """
 """
 
 
-def run_program(site, source, timeout=90, **names):
+def run_program(site, source, timeout=180, **names):
     """Run a program of its own; (exit status, output, seconds)."""
     text = textwrap.dedent(PROGRAM) % {'master': site.master} + textwrap.dedent(source) % names
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path), PYTHONDONTWRITEBYTECODE='1')

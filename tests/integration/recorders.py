@@ -13,7 +13,7 @@ from pymesos._compat import monotonic
 
 FRAMEWORK = {'user': 'root', 'name': 'test', 'failover_timeout': 60}
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 
 
 class Recorder(object):

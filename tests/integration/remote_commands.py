@@ -1,6 +1,7 @@
 """An executor of commands as a process of its own, with a scripted agent and a real port of the program."""
 from __future__ import absolute_import, division, print_function
 
+import errno
 import json
 import os
 import pickle
@@ -196,9 +197,15 @@ class Site(object):
     def close(self):
         """End the executor, if it has not ended, and everything else."""
         if self.process.poll() is None:
+            # Seen while they have this parent; some end by themselves when it has gone.
+            children = children_of(self.process.pid)
             self.process.kill()
-            for pid in children_of(self.process.pid):
-                os.kill(pid, 9)
+            for pid in children:
+                try:
+                    os.kill(pid, 9)
+                except OSError as error:
+                    if error.errno != errno.ESRCH:
+                        raise
         self.process.wait()
         self.hub.stop()
         self.agent.stop()

@@ -44,7 +44,7 @@ def arrived(agent, name):
         elif call.type == 'SUBSCRIBE':
             statuses += [one['status'] for one in call.body['subscribe']['unacknowledged_updates']]
     numbers = [int(status['message']) for status in statuses if status['task_id']['value'] == name]
-    return [number for at, number in enumerate(numbers) if number not in numbers[:at]]
+    return sorted(set(numbers), key=dict((number, -at) for at, number in enumerate(numbers[::-1])).get)
 
 
 def await_more_updates(agent, count):
@@ -54,7 +54,7 @@ def await_more_updates(agent, count):
 
 def repeat_until(is_enough, act):
     """Call `act()`, and that again until `is_enough()`: which thread writes a call depends on what the others do."""
-    wait_until(lambda: act() or is_enough(), message='enough calls that were written by the threads wanted')
+    wait_until(lambda: act() or is_enough(), 120, message='enough calls that were written by the threads wanted')
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_fork_in_a_callback_amid_calls_of_other_threads(written):
         for number in range(4):
             peer.send_event({'type': 'MESSAGE', 'message': {
                 'agent_id': {'value': 'S0'}, 'executor_id': {'value': 'e'}, 'data': 'aGVsbG8='}})
-        wait_until(lambda: len(statuses) == 20)
+        wait_until(lambda: len(statuses) == 20, 120)
         is_over.set()
         join_all(threads)
         assert statuses == [0] * 20

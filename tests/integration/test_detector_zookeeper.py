@@ -29,6 +29,10 @@ pytestmark = pytest.mark.zookeeper
 #: Seconds of a session in tests that wait for its end. The server grants between 1 and 10.
 SHORT_SESSION = 4.0
 
+#: Seconds that what does not wait may take, for a busy machine. To wait for a connection, or for a session's end, takes
+#: longer.
+AT_ONCE = 3.0
+
 SECRET = 'sw0rdf1sh/@:'
 
 
@@ -316,13 +320,14 @@ def test_a_wrong_password_is_told_and_tried_again(
 def test_start_does_not_wait_for_zookeeper(own_server, make_tree, watch, heard, path):
     make_tree(own_server).add(path, 5051)
     own_server.kill()
-    assert seconds_of(lambda: watch('zk://%s%s' % (own_server.hosts, path))) < 2.0
+    assert seconds_of(lambda: watch('zk://%s%s' % (own_server.hosts, path))) < AT_ONCE
     own_server.start()
     heard.wait_for(at(5051))
 
 
 def test_a_restart_of_zookeeper_within_the_session_goes_unnoticed(
-        own_server, make_tree, watch, heard, path, caplog):
+        own_server, make_tree, watch, heard, path, caplog, monkeypatch):
+    monkeypatch.setattr(zookeeper, 'SESSION_TIMEOUT', 60.0)     # Java may take longer than 10 s to start
     caplog.set_level(logging.INFO, 'pymesos')
     tree = make_tree(own_server)
     tree.add(path, 5051)
@@ -453,8 +458,8 @@ def test_stop_returns_at_once_and_nothing_is_told_after(shared_server, tree, wat
     tree.add(path, 5051)
     detector = watch('zk://%s%s' % (shared_server.hosts, path))
     heard.wait_for(at(5051))
-    assert seconds_of(detector.stop) < 0.5
-    assert seconds_of(detector.stop) < 0.1
+    assert seconds_of(detector.stop) < AT_ONCE
+    assert seconds_of(detector.stop) < AT_ONCE
     tree.remove(path + '/json.info_0000000000')
     detector.start()
     wait_until(lambda: not threads_of_ours())
@@ -482,9 +487,9 @@ def test_stop_while_a_connection_hangs(shared_server, watch):
         proxy.black_hole()
         detector = watch('zk://%s/mesos' % proxy.netloc)
         wait_until(lambda: proxy.open_connections)
-        assert len(threads_of_ours()) == 4
-        assert seconds_of(detector.stop) < 0.5
-        wait_until(lambda: not threads_of_ours(), zookeeper.CONNECT_TIMEOUT, threads_of_ours)
+        wait_until(lambda: len(threads_of_ours()) == 4, message=threads_of_ours)
+        assert seconds_of(detector.stop) < AT_ONCE
+        wait_until(lambda: not threads_of_ours(), zookeeper.CONNECT_TIMEOUT + 30, threads_of_ours)
 
 
 def test_stop_while_the_server_is_silent(shared_server, tree, watch, heard, path):
@@ -493,14 +498,14 @@ def test_stop_while_the_server_is_silent(shared_server, tree, watch, heard, path
         detector = watch('zk://%s%s' % (proxy.netloc, path))
         heard.wait_for(at(5051))
         proxy.black_hole()
-        assert seconds_of(detector.stop) < 0.5
-        wait_until(lambda: not threads_of_ours(), zookeeper.SESSION_TIMEOUT, threads_of_ours)
+        assert seconds_of(detector.stop) < AT_ONCE
+        wait_until(lambda: not threads_of_ours(), zookeeper.SESSION_TIMEOUT + 30, threads_of_ours)
 
 
 def test_stop_between_two_tries_to_connect(watch, caplog):
     detector = watch('zk://localhost:1/mesos')
     wait_until(lambda: 'Connection dropped' in caplog.text)
-    assert seconds_of(detector.stop) < 0.5
+    assert seconds_of(detector.stop) < AT_ONCE
 
 
 def test_stop_from_many_threads_while_it_starts(shared_server, tree, watch, path):
@@ -569,6 +574,6 @@ def test_a_scheduler_that_waits_for_a_leader_stops_at_once(no_leaks, watch):
     fail_or_skip()
     with scheduling('zk://127.0.0.1:1/mesos') as (driver, recorder):
         wait_until(threads_of_ours)
-        assert seconds_of(driver.stop) < 0.1
+        assert seconds_of(driver.stop) < AT_ONCE
         driver.join()
         assert recorder.names == []

@@ -265,10 +265,10 @@ def test_with_checkpoint_it_gives_up_after_the_recovery_timeout(monkeypatch):
         environment = dict(CHECKPOINT, recovery_timeout='700ms', subscription_backoff_max='100ms')
         with executing(agent, monkeypatch, environment=environment) as (driver, recorder):
             recorder.wait('registered')
+            began = monotonic()             # before the loss, which is noticed while the agent stops
             agent.stop()
-            began = monotonic()
             driver.join()
-            assert 0.6 < monotonic() - began < 30
+            assert 0.6 < monotonic() - began < 60
             assert recorder.names == ['registered', 'disconnected', 'shutdown']
 
 
@@ -282,7 +282,7 @@ def test_with_checkpoint_it_tries_at_least_every_backoff_max(monkeypatch):
             began = monotonic()
             recorder.wait('reregistered')
             assert agent.counts['SUBSCRIBE'] == 12
-            assert monotonic() - began < 30
+            assert monotonic() - began < 60
 
 
 def test_shutdown_runs_the_callback_and_ends_the_driver(monkeypatch):
@@ -402,14 +402,15 @@ def test_slow_agent_does_not_end_an_executor_without_checkpoint(monkeypatch):
     monkeypatch.setattr(executor_module, 'RESEND_DELAY', 0.05)
     with ScriptedAgent() as agent, executing(agent, monkeypatch, http_timeout=0.3) as (driver, recorder):
         recorder.wait('registered')
+        subscribed = agent.counts['SUBSCRIBE']      # on a busy machine one takes longer than 0.3 s, too
         agent.acknowledges = False
         agent.hold_answers('UPDATE')
         driver.sendStatusUpdate(status())
+        agent.acknowledges = True                   # first: what is answered is not sent again
         agent.release_answers()
-        agent.acknowledges = True
         agent.await_call('UPDATE', count=2)
         wait_until(lambda: not driver.updates)
-        assert agent.counts['SUBSCRIBE'] == 1 and recorder.names == ['registered']
+        assert agent.counts['SUBSCRIBE'] == subscribed and recorder.names == ['registered']
 
 
 def test_newer_updates_do_not_overtake_those_that_waited_for_the_subscription(monkeypatch):

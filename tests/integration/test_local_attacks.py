@@ -386,12 +386,20 @@ def test_nothing_is_left_of_a_host_that_was_killed():
     wait_until(lambda: not os.path.exists(work_dir), timeout=TIMEOUT, message='the folder to go')
     with pytest.raises(socket.error):
         connect(address).close()
+    wait_until(lambda: not processes_with(work_dir), timeout=TIMEOUT, message=lambda: processes_with(work_dir))
+
+
+def processes_with(text):
+    """The pids of the processes with a text in their environment."""
+    found = []
     for pid in os.listdir('/proc'):
         try:
             with open('/proc/%s/environ' % pid, 'rb') as stream:
-                assert work_dir.encode('ascii') not in stream.read()
+                if text.encode('ascii') in stream.read():
+                    found.append(pid)
         except (IOError, OSError):      # no process, or not ours
             pass
+    return found
 
 
 def test_folder_of_the_cluster_is_not_for_others():

@@ -15,6 +15,7 @@ from pymesos.errors import UsageError
 from pymesos.local import LocalCluster
 from pymesos.resources import Resources
 from pymesos.testing import wait_until
+from pymesos.transport import engine
 from recorders import FRAMEWORK, Recorder, run_program, scheduling
 
 SMALL = 'cpus:4;mem:1024;disk:1000'
@@ -46,7 +47,7 @@ class Launcher(Recorder):
         """The first status with this state."""
         def found():
             return [status for status, in self.of('statusUpdate') if status['state'] == state]
-        wait_until(found, message='%s; there were %s' % (state, self.of('statusUpdate')))
+        wait_until(found, 60, lambda: '%s; there were %s' % (state, self.of('statusUpdate')))
         return found()[0]
 
 
@@ -136,7 +137,7 @@ def test_a_child_that_was_forked_can_neither_steer_nor_end_it():
                     print(error)
                 sys.exit(3)                 # it leaves the with statement, too
             print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))
-            urlopen('http://%s/state' % cluster.master, timeout=10).close()
+            urlopen('http://%s/state' % cluster.master, timeout=60).close()
             print(os.path.isdir(cluster.work_dir))
         print(os.path.isdir(cluster.work_dir))
     ''', Peer())
@@ -305,7 +306,8 @@ def test_local_twice_is_one_cluster_that_ends_with_the_last(monkeypatch):
         assert get(first.master, '/state')['activated_slaves'] == 2
 
 
-def test_a_driver_of_a_local_cluster_can_be_started_again():
+def test_a_driver_of_a_local_cluster_can_be_started_again(monkeypatch):
+    monkeypatch.setattr(engine, 'LEAVE_TIMEOUT', 30.0)      # as long as a busy machine needs to confirm it
     with scheduling('local') as (driver, recorder):
         recorder.wait('registered')
         driver.stop()

@@ -162,7 +162,7 @@ def test_closed_output_is_told():
     assert (ran.status, ran.errors[:44]) == (1, b'pymesos: cannot write: Bad file descriptor: ')
 
 
-def test_bar_is_on_the_terminal_and_never_in_the_output():
+def test_bar_is_on_the_terminal_and_never_in_the_output(tmpdir):
     ours, its = open_terminal()
     shown = []
 
@@ -176,9 +176,13 @@ def test_bar_is_on_the_terminal_and_never_in_the_output():
 
     thread = threading.Thread(target=read)
     thread.start()
-    text = 'for i in 1 2 3 4; do echo line $PYMESOS_RANK; sleep 0.3; done'
+    go = tmpdir.join('go')
+    text = 'for i in 1 2 3 4; do echo line $PYMESOS_RANK; sleep 0.1; done; until [ -e %s ]; do sleep 0.1; done' % go
     ran = Run('-n', '3', *(LITTLE + ['sh', '-c', text]), stderr=its)
     os.close(its)
+    # Then all run at the same time, and the bar has been drawn.
+    wait_until(lambda: b'3 running]' in b''.join(shown) or not thread.is_alive(), timeout=TIMEOUT)
+    go.write('')
     ran.end(b'')
     thread.join(TIMEOUT)
     os.close(ours)
@@ -189,9 +193,11 @@ def test_bar_is_on_the_terminal_and_never_in_the_output():
     assert b'line' not in screen and screen.endswith(b'\r')
 
 
-def test_bar_shares_a_terminal_with_the_output():
+def test_bar_shares_a_terminal_with_the_output(tmpdir):
     ours, its = open_terminal()
-    ran = Run('-n', '2', *(LITTLE + ['sh', '-c', 'sleep 0.5; echo line; sleep 0.5']), stdin=its, stdout=its, stderr=its)
+    go = tmpdir.join('go')
+    text = 'until [ -e %s ]; do sleep 0.1; done; echo line; sleep 0.5' % go
+    ran = Run('-n', '2', *(LITTLE + ['sh', '-c', text]), stdin=its, stdout=its, stderr=its)
     os.close(its)
     shown = b''
     while True:
@@ -202,6 +208,8 @@ def test_bar_shares_a_terminal_with_the_output():
         shown += data
         if not data:
             break
+        if b'0/2 [' in shown:           # the bar is there before any of them writes
+            go.write('')
     ran.end()
     os.close(ours)
     assert ran.status == 0 and b'0/2 [' in shown

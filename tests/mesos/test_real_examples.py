@@ -60,7 +60,7 @@ def test_hello_runs_100_tasks_to_finished(mesos, example):
     assert sorted(lines[1:-1]) == sorted('hello-%d: TASK_FINISHED: Hello from hello-%d.' % (n, n) for n in range(100))
     assert lines[-1] == '100 of 100 tasks finished'
     mine = framework_id(hello.text)
-    assert mine in frameworks(mesos, 'completed_frameworks')
+    mesos.wait_for(lambda: mine in frameworks(mesos, 'completed_frameworks'), 'the framework to end')
     logs = executor_logs(mesos, mine)
     assert logs and not [log for log in logs if 'Traceback' in log], logs
 
@@ -85,10 +85,10 @@ def test_address_that_cannot_be_read_is_named(program, example, tmpdir):
 
 
 def test_master_that_is_not_there_is_named(example):
-    child = example('hello.py', '127.0.0.1:1', '--timeout', 1)
+    child = example('hello.py', '127.0.0.1:1', '--timeout', 3)
     assert child.wait() == 1
     assert 'cannot connect to 127.0.0.1:1: [Errno 111] Connection refused; trying again in' in child.text
-    assert 'pymesos: gave up: not subscribed for 1 seconds, last tried 127.0.0.1:1' in child.text
+    assert 'pymesos: gave up: not subscribed for 3 seconds, last tried 127.0.0.1:1' in child.text
     assert 'Traceback' not in child.text
 
 
@@ -173,7 +173,7 @@ def test_failover_takes_over_from_a_master_that_died(mesos_factory, example, tmp
     cluster = mesos_factory(agents=2, registry='replicated_log')
     args = ['failover.py', cluster.master, '--state', tmpdir.join('state.json'), '--jobs', 20, '--seconds', 4]
     first = example(*args)
-    wait_until(lambda: first.text.count('TASK_RUNNING') == 20, 60, lambda: '20 running jobs in:\n' + first.text)
+    wait_until(lambda: first.text.count('TASK_RUNNING') == 20, 120, lambda: '20 running jobs in:\n' + first.text)
     cluster.kill_master()
     first.kill(signal.SIGKILL)
     cluster.start_master()

@@ -214,7 +214,8 @@ def test_framework_gets_offers_for_the_roles_it_is_updated_to(mesos):
         assert (sorted(known['roles']), known['name']) == (['one', 'two'], 'updated')
         for offer in framework.scheduler.seen('resourceOffers')[0][0]:
             framework.driver.declineOffer(offer['id'], {'refuse_seconds': 600})
-        assert framework.scheduler.await_offer(start)['allocation_info'] == {'role': 'two'}
+        # An offer for the first role may have been under way.
+        framework.scheduler.await_offer(start, lambda offer: offer['allocation_info'] == {'role': 'two'})
         assert framework.driver.framework['roles'] == ['one', 'two']
 
 
@@ -250,7 +251,8 @@ def test_role_is_suppressed_from_the_start(mesos):
             framework.driver.declineOffer([offer['id'] for offer in offers], {'refuse_seconds': 600})
         start = framework.scheduler.position
         framework.driver.reviveOffers({'one'})
-        assert framework.scheduler.await_offer(start)['allocation_info'] == {'role': 'one'}
+        # The other agent's offer for the second role may have been under way.
+        framework.scheduler.await_offer(start, lambda offer: offer['allocation_info'] == {'role': 'one'})
 
 
 def test_offers_of_several_roles_serve_tasks(mesos):

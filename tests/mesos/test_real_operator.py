@@ -93,7 +93,8 @@ def run_task():
         scheduler.driver = MesosSchedulerDriver(scheduler, dict(FRAMEWORK), cluster.master)
         drivers.append(scheduler.driver)
         scheduler.driver.start()
-        wait_until(lambda: 'TASK_RUNNING' in scheduler.states, message=lambda: 'a running task: %s' % scheduler.states)
+        wait_until(lambda: 'TASK_RUNNING' in scheduler.states, timeout=120,
+                   message=lambda: 'a running task: %s' % scheduler.states)
         return scheduler
 
     yield run
@@ -211,8 +212,12 @@ def test_sandbox_is_listed_and_read(mesos, agent, run_task):
         scheduler.driver.framework_id, container['executor_id']['value'])
     names = [info['path'].rsplit('/', 1)[1] for info in home.listFiles(sandbox)['list_files']['file_infos']]
     assert 'stdout' in names
-    whole = decode_data(home.readFile(sandbox + '/stdout')['read_file']['data'])
-    assert b'hello' in whole
+
+    def read():
+        return decode_data(home.readFile(sandbox + '/stdout')['read_file']['data'])
+
+    wait_until(lambda: b'hello' in read(), message='what the task writes')      # it runs, and so has begun
+    whole = read()
     at = whole.index(b'hello')
     assert decode_data(home.readFile(sandbox + '/stdout', 4, at)['read_file']['data']) == b'hell'
     other.close()
@@ -259,7 +264,7 @@ def test_operator_hears_of_frameworks_tasks_and_agents(mesos_factory, run_task):
     wait_until(lambda: 'frameworkRemoved' in watcher.names(), message='the framework to go')
     agent_id = master.getAgents()['get_agents']['agents'][0]['agent_info']['id']['value']
     cluster.kill_agent(1, 'USR1')
-    wait_until(lambda: watcher.of('agentRemoved') == [agent_id], message='the agent to go')
+    wait_until(lambda: watcher.of('agentRemoved') == [agent_id], timeout=90, message='the agent to go')
     cluster.start_agent(1)
     wait_until(lambda: 'agentAdded' in watcher.names(), message='the agent to come')
     master.stop()
@@ -284,7 +289,7 @@ def test_master_that_is_killed_and_started_again_is_found_again(mesos_factory):
     cluster.start_master()
     assert master.getHealth()['get_health'] == {'healthy': True}
     wait_until(lambda: len(states) == 2, timeout=90, message='the second subscription')
-    agent_id = wait_until(lambda: master.getAgents()['get_agents'].get('agents'), message='the agent')[0]
+    agent_id = wait_until(lambda: master.getAgents()['get_agents'].get('agents'), timeout=90, message='the agent')[0]
     assert master.markAgentGone(agent_id['agent_info']['id']['value']) is None
     master.stop()
     master.join()

@@ -79,7 +79,8 @@ def test_interrupt_kills_all_on_the_cluster(mesos, run, tmpdir):
             return False
 
     sleeping = run('--master', mesos.master, '-n', 2, *(LITTLE + ['sh', '-c', 'echo pid $$; exec sleep 600']))
-    wait_until(lambda: sleeping.text.count('pid') == 2, 60, lambda: 'the commands: %s' % sleeping.text)
+    wait_until(lambda: len(re.findall(r'pid \d+\n', sleeping.text)) == 2, 120,
+               lambda: 'the commands: %s' % sleeping.text)
     pids = [int(pid) for pid in re.findall(r'pid (\d+)\n', sleeping.text)]
     assert all(is_alive(pid) for pid in pids)
     assert sleeping.kill(signal.SIGINT) == 130

@@ -386,7 +386,7 @@ def test_a_command_probe_gives_the_exit_code(harness):
 
 
 def test_a_probe_that_takes_too_long_is_killed(harness):
-    harness.run('one', 'true')
+    harness.run('one', ': > pid')
     check = {'type': 'COMMAND', 'command': {'value': 'echo $$ > pid; exec sleep 1000'}, 'environment': {'PATH': PATH},
              'directory': harness.sandbox('one')}
     assert harness.probe(check, 1.5) == {'error': 'COMMAND timed out after 1.5secs'}
@@ -538,4 +538,4 @@ def test_the_keeper_starts_quickly(tmpdir):
             harness.close()
         best = took if best is None else min(best, took)
     print('from nothing to the first process: %.0f ms' % (best * 1000))
-    assert best < 2.0
+    assert best < 5.0

@@ -41,22 +41,28 @@ def agent(server):
     driver.close()
 
 
+@pytest.fixture
 def closed_port():
-    """A port on which nobody listens."""
-    probe = socket.socket()
-    probe.bind(('127.0.0.1', 0))
-    port = probe.getsockname()[1]
-    probe.close()
-    return port
+    """A port on which nobody listens: it is ours."""
+    holder = socket.socket()
+    holder.bind(('127.0.0.1', 0))
+    yield holder.getsockname()[1]
+    holder.close()
+
+
+def patient(driver):
+    """The driver, with time to connect and to send on a slow machine: its http_timeout is for answers alone."""
+    driver._client.timeout = 30.0
+    return driver
 
 
 # ---- calls
 
-def test_constructors_connect_to_nothing():
+def test_constructors_connect_to_nothing(closed_port):
     threads = threading.active_count()
     for make in (MesosOperatorAgentDriver, MesosOperatorDaemonDriver, MesosOperatorMasterDriver):
-        make('127.0.0.1:%d' % closed_port())
-    MesosOperatorMasterDriver('zk://127.0.0.1:%d/mesos' % closed_port())
+        make('127.0.0.1:%d' % closed_port)
+    MesosOperatorMasterDriver('zk://127.0.0.1:%d/mesos' % closed_port)
     assert threading.active_count() == threads
 
 
@@ -259,8 +265,8 @@ def test_answer_in_chunks_and_answer_until_the_end_are_read():
         assert driver.getHealth() == HEALTHY
 
 
-def test_unreachable_peer_is_an_os_error_with_its_number():
-    address = '127.0.0.1:%d' % closed_port()
+def test_unreachable_peer_is_an_os_error_with_its_number(closed_port):
+    address = '127.0.0.1:%d' % closed_port
     with pytest.raises(OSError) as caught:
         MesosOperatorAgentDriver(address).getHealth()
     assert isinstance(caught.value, ConnectionFailed)
@@ -269,20 +275,30 @@ def test_unreachable_peer_is_an_os_error_with_its_number():
 
 
 def test_peer_that_does_not_answer_is_given_up(server):
-    driver = MesosOperatorAgentDriver(server.address, http_timeout=0.3)
+    driver = patient(MesosOperatorAgentDriver(server.address, http_timeout=0.3))
     server.hold_answers()
     began = time.time()
     with pytest.raises(TimedOut) as caught:
         driver.getHealth()
-    assert 0.2 < time.time() - began < 20
+    assert 0.2 < time.time() - began < 60
     assert str(caught.value) == '%s has not answered within 0.3 seconds' % server.address
     server.release_answers()
+    driver._http_timeout = 30.0         # this one may take its time
     assert driver.getHealth() == HEALTHY
     driver.close()
 
 
-def test_peer_that_drips_its_answer_is_given_up():
-    stop = threading.Event()
+def test_peer_that_drips_its_answer_is_given_up(monkeypatch):
+    # The driver's time goes on with what is sent, and not while the machine is busy with other things.
+    stop, now, heard = threading.Event(), [0.0], []
+    monkeypatch.setattr(_operator_http, 'monotonic', lambda: now[0])
+    hear = _operator_http.Silence.heard
+
+    def note(silence, size):
+        hear(silence, size)
+        heard.append(size)
+
+    monkeypatch.setattr(_operator_http.Silence, 'heard', note)
 
     def drip(connection):
         read_request(connection)
@@ -290,19 +306,22 @@ def test_peer_that_drips_its_answer_is_given_up():
         try:
             while not stop.is_set():
                 connection.sendall(b'x')
+                now[0] += 0.05
                 stop.wait(0.05)
         except socket.error as error:
             assert error.errno in (errno.EPIPE, errno.ECONNRESET)
 
     def drip_slowly_but_well(connection):
         read_request(connection)
-        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 6000\r\n\r\n')
-        for _ in range(6):
+        head = b'HTTP/1.1 200 OK\r\nContent-Length: 6000\r\n\r\n'
+        connection.sendall(head)
+        for number in range(6):
             connection.sendall(b' ' * 1000)
-            stop.wait(0.1)
+            wait_until(lambda: sum(heard) == len(head) + 1000 * (number + 1), message='the driver to read it')
+            now[0] += 0.1
 
     with raw_server(drip_slowly_but_well, drip) as address:
-        driver = MesosOperatorAgentDriver(address, http_timeout=0.4)
+        driver = patient(MesosOperatorAgentDriver(address, http_timeout=0.4))
         assert driver.getHealth() == {}
         driver.close()
         with pytest.raises(TimedOut):
@@ -311,7 +330,7 @@ def test_peer_that_drips_its_answer_is_given_up():
 
 
 def test_wait_for_a_container_has_no_limit(server):
-    driver = MesosOperatorAgentDriver(server.address, http_timeout=0.2)
+    driver = patient(MesosOperatorAgentDriver(server.address, http_timeout=0.2))
     server.answers['WAIT_NESTED_CONTAINER'] = {'type': 'WAIT_NESTED_CONTAINER',
                                                'wait_nested_container': {'exit_status': 256}}
     server.delay_answers(1.0)
@@ -320,7 +339,7 @@ def test_wait_for_a_container_has_no_limit(server):
 
 
 def test_metrics_may_take_the_time_that_was_given_to_them(server):
-    driver = MesosOperatorAgentDriver(server.address, http_timeout=0.2)
+    driver = patient(MesosOperatorAgentDriver(server.address, http_timeout=0.2))
     server.delay_answers(0.6)
     assert driver.getMetrics(timeout=30 * 10 ** 9) == {}
     with pytest.raises(TimedOut):
@@ -341,6 +360,7 @@ def test_calls_of_several_threads_do_not_wait_for_each_other(server, agent):
 
 def test_many_threads_get_their_own_answers(server, agent):
     server.on_call('LIST_FILES', lambda call: json_answer({'path': call.body['list_files']['path']}))
+    server.hold_answers('LIST_FILES')   # until all are there: so all have a connection at once
     wrong = []
 
     def ask(name):
@@ -352,6 +372,8 @@ def test_many_threads_get_their_own_answers(server, agent):
     threads = [threading.Thread(target=ask, args=(name,)) for name in range(8)]
     for thread in threads:
         thread.start()
+    server.await_call('LIST_FILES', count=8)
+    server.release_answers()
     for thread in threads:
         thread.join(60)
     assert not wrong
@@ -429,8 +451,8 @@ def test_credentials_are_sent_and_those_of_another_driver_are_not():
         bad.close()
 
 
-def test_several_masters_are_tried_in_order(server):
-    uri = '127.0.0.1:%d,%s' % (closed_port(), server.address)
+def test_several_masters_are_tried_in_order(server, closed_port):
+    uri = '127.0.0.1:%d,%s' % (closed_port, server.address)
     driver = MesosOperatorMasterDriver(uri)
     assert driver.getHealth() == HEALTHY
     driver.close()
@@ -492,7 +514,7 @@ def test_call_does_not_wait_for_ever_for_a_leader(monkeypatch):
     assert LateDetector.made[-1].is_stopped
 
 
-def test_leader_that_goes_before_it_is_asked_is_asked_all_the_same(monkeypatch):
+def test_leader_that_goes_before_it_is_asked_is_asked_all_the_same(monkeypatch, closed_port):
     class Fleeting(LateDetector):
         def start(self):
             for candidates in (self.leaders, ()):
@@ -501,7 +523,7 @@ def test_leader_that_goes_before_it_is_asked_is_asked_all_the_same(monkeypatch):
         def stop(self):
             pass
 
-    address = operator_v1.parse_address('127.0.0.1:%d' % closed_port())
+    address = operator_v1.parse_address('127.0.0.1:%d' % closed_port)
     monkeypatch.setattr(operator_v1, 'detect', lambda uri, listener, scheme: Fleeting(listener, (address,)))
     with pytest.raises(ConnectionFailed) as caught:
         MesosOperatorMasterDriver('zk://127.0.0.1/mesos').getHealth()
@@ -522,11 +544,13 @@ def test_master_that_no_longer_leads_is_looked_for_again(server, monkeypatch):
 
 def test_master_that_stopped_answering_is_looked_for_again(server, monkeypatch):
     detect_late(monkeypatch, operator_v1.parse_address(server.address))
-    driver = MesosOperatorMasterDriver('zk://127.0.0.1/mesos', http_timeout=0.5)
+    driver = MesosOperatorMasterDriver('zk://127.0.0.1/mesos', http_timeout=30.0)
     driver.getHealth()
     server.hold_answers()
+    driver._http_timeout = 0.5
     with pytest.raises(TimedOut):
         driver.getHealth()
+    driver._http_timeout = 30.0
     server.release_answers()
     driver.getHealth()
     assert len(LateDetector.made) == 3          # one by the constructor, to check the address

@@ -7,7 +7,7 @@ import threading
 import weakref
 
 import pytest
-from pymesos._compat import selectors
+from pymesos._compat import monotonic, selectors
 from pymesos.serving.http_server import Answer, HttpServer
 from pymesos.serving.loop import CANCELLED_TIMERS, Loop
 from pymesos.testing import LeakCheck, wait_until
@@ -24,22 +24,30 @@ def loop():
 
 
 def test_timers_fire_on_the_thread_in_the_order_of_their_times(loop):
-    fired, done = [], threading.Event()
-    loop.call_later(0.05, lambda: (fired.append('late'), done.set()))
-    loop.call_later(0.01, lambda: fired.append('early'))
-    loop.call_later(0.0, lambda: fired.append(loop.is_own_thread()))
+    fired, done, now = [], threading.Event(), monotonic()
+
+    def arm():                          # on the thread: none fires before all are set
+        loop.call_at(now + 0.05, lambda: (fired.append('late'), done.set()))
+        loop.call_at(now + 0.01, lambda: fired.append('early'))
+        loop.call_at(now, lambda: fired.append(loop.is_own_thread()))
+
+    loop.carry_out(arm)
     assert done.wait(TIMEOUT)
     assert fired == [True, 'early', 'late']
 
 
 def test_timer_that_was_called_off_does_not_fire(loop):
-    fired, done = [], threading.Event()
-    timer = loop.call_later(0.01, lambda: fired.append('called off'))
-    assert timer.is_pending
-    timer.cancel()
-    timer.cancel()
-    assert not timer.is_pending
-    loop.call_later(0.03, done.set)
+    fired, done, now = [], threading.Event(), monotonic()
+
+    def arm():                          # on the thread: it does not fire meanwhile
+        timer = loop.call_at(now + 0.01, lambda: fired.append('called off'))
+        assert timer.is_pending
+        timer.cancel()
+        timer.cancel()
+        assert not timer.is_pending
+        loop.call_at(now + 0.03, done.set)
+
+    loop.carry_out(arm)
     assert done.wait(TIMEOUT)
     assert fired == []
 

@@ -460,11 +460,11 @@ def test_whatever_ends_is_waited_for(home):
 
 def test_hundred_at_once_and_two_hundred_in_a_row(home):
     at_once = [home.start(['sh', '-c', 'exit 5'], stdout='null') for _ in range(100)]
-    wait_until(lambda: all('ended' in listener.heard for listener in at_once))
+    wait_until(lambda: all('ended' in listener.heard for listener in at_once), 120.0)
     assert set(listener.child.returncode for listener in at_once) == {5}
     for _ in range(200):
         home.start(['true'], stdout='null')
-    wait_until(lambda: not len(home.children))
+    wait_until(lambda: not len(home.children), 120.0)
 
 
 def handles(pid, number):

@@ -24,6 +24,7 @@ class Program(object):
 
     def __init__(self):
         self.listener = close_on_exec(socket.socket())
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(('127.0.0.1', 0))
         self.listener.listen(16)
         self.listener.settimeout(30)
@@ -57,6 +58,13 @@ class Program(object):
         for sock in self.sockets + [self.listener]:
             sock.close()
 
+    def go_away(self):
+        """Listen no more; the port stays ours, so that nobody else does."""
+        self.listener.close()
+        self.listener = close_on_exec(socket.socket())
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(self.address)
+
 
 class Caller(object):
     """A dialler on a loop of its own, and what it has told."""
@@ -72,6 +80,12 @@ class Caller(object):
 
     def do(self, function, *args):
         return self.loop.carry_out(lambda: function(*args))
+
+    def run_out_of_patience(self):
+        """Have the time be over now, for which a slow machine would need more than a test can wait."""
+        def run_out():
+            self.dialler._give_up_at = monotonic()
+        self.do(run_out)
 
     def close(self):
         self.do(self.dialler.cancel)
@@ -167,64 +181,85 @@ def test_lost_connection_is_made_again_at_once_if_it_was_a_good_one(program, cal
 
 
 def test_attempts_become_rarer(program, call):
-    program.listener.close()
+    program.go_away()
+    began = monotonic()
+    caller = call(program.address, reach=60)
+    wait_until(lambda: caller.dialler._attempts >= 6)
+    assert monotonic() - began > 0.05 + 0.1 + 0.2 + 0.4         # half of each delay may be left out
+    caller.do(caller.dialler.cancel)
     began = monotonic()
     caller = call(program.address, reach=1.2)
     wait_until(lambda: caller.failed)
-    assert 1.1 < monotonic() - began < 20
-    assert 3 <= caller.dialler._attempts <= 12
+    assert 1.1 < monotonic() - began < 60
+    assert 2 <= caller.dialler._attempts <= 12
 
 
 @pytest.mark.parametrize('was_reached', [False, True])
 def test_program_out_of_reach_for_long_is_told_once_with_the_reason(program, call, was_reached):
-    caller = call(program.address, reach=30 if was_reached else 0.5, back=0.5)
+    if not was_reached:
+        program.go_away()
+    caller = call(program.address, reach=60, back=600)
     if was_reached:
         program.prove()
         wait_until(lambda: caller.proven)
-        program.listener.close()
+        program.go_away()
         caller.do(caller.dialler.again, 'it was lost')
-    else:
-        program.listener.close()
+    left = caller.do(lambda: caller.dialler._give_up_at) - monotonic()
+    assert (540 if was_reached else 0) < left <= (600 if was_reached else 60)
+    wait_until(lambda: 'cannot connect' in caller.dialler._last_error)
+    assert not caller.failed
+    caller.run_out_of_patience()
     wait_until(lambda: caller.failed)
     (text,) = caller.failed
     assert text.startswith('%s the program at 127.0.0.1:%d: ' % ('lost' if was_reached else 'cannot reach',
                                                                  program.address[1]))
-    assert 'Connection refused' in text or 'closed the connection' in text or 'reset' in text
+    assert 'Connection refused' in text
 
 
 def test_peer_that_closes_without_a_word_is_tried_again_until_the_end(program, call):
-    caller = call(program.address, reach=1)
+    caller = call(program.address, reach=60)
 
     def close_all():
-        try:
-            while not caller.failed:
+        while not caller.failed:
+            try:
                 sock = program.accept()
-                read(sock, HELLO_SIZE)
-                sock.close()
-        except socket.error:
-            return
+            except socket.timeout:
+                continue
+            read(sock, HELLO_SIZE)
+            sock.close()
 
-    program.listener.settimeout(1)
+    program.listener.settimeout(0.2)
     closer = threading.Thread(target=close_all)
     closer.start()
-    wait_until(lambda: caller.failed)
-    closer.join()
+    try:
+        wait_until(lambda: len(program.sockets) > 2)
+        caller.run_out_of_patience()
+        wait_until(lambda: caller.failed)
+    finally:
+        caller.failed or caller.failed.append('not at all')
+        closer.join()
     assert caller.failed == ['cannot reach the program at 127.0.0.1:%d: it closed the connection without a word'
                              % program.address[1]]
-    assert len(program.sockets) > 2
 
 
 def test_peer_that_does_not_answer_is_hung_up_on(program, call):
-    caller = call(program.address, attempt=0.2)
+    caller = call(program.address, reach=600, attempt=0.5)
     sock = program.accept()
     read(sock, HELLO_SIZE)
     assert sock.recv(100) == b''
-    program.prove()
-    wait_until(lambda: caller.proven)
+    caller.dialler._patience.attempt = 30.0     # for those to come; some may have been hung up on meanwhile
+    while not caller.proven:
+        sock, hello, nonce = program.welcome()
+        proof = sock.recv(100)
+        if proof:
+            assert is_proof(KEY, hello, nonce, proof)
+            wait_until(lambda: caller.proven)
 
 
 def test_name_without_an_address_is_told(call):
-    caller = call(('no-such-host.invalid', 5), reach=3)
+    caller = call(('no-such-host.invalid', 5), reach=60, attempt=60)
+    wait_until(lambda: 'cannot resolve' in caller.dialler._last_error)
+    caller.run_out_of_patience()
     wait_until(lambda: caller.failed)
     assert caller.failed[0].startswith('cannot reach the program at no-such-host.invalid:5: cannot resolve ')
 
@@ -232,8 +267,8 @@ def test_name_without_an_address_is_told(call):
 @pytest.mark.parametrize('when', ['dialling', 'in the handshake', 'between attempts'])
 def test_cancel_ends_it_at_any_time_without_a_word(program, call, when):
     if when == 'between attempts':
-        program.listener.close()
-    caller = call(program.address, reach=30)
+        program.go_away()
+    caller = call(program.address, reach=60)
     if when == 'in the handshake':
         read(program.accept(), HELLO_SIZE)
     elif when == 'between attempts':

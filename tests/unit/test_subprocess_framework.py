@@ -363,8 +363,9 @@ def test_close_ends_what_nobody_answers_for(master):
     assert isinstance(remote.error, TaskLost)
     assert str(remote.error) == 'the cluster was closed'
     executor.close()
-    assert master.counts['TEARDOWN'] == 1
     cluster.close()
+    master.await_call('TEARDOWN')
+    assert master.counts['TEARDOWN'] == 1
 
 
 def test_command_that_comes_while_it_closes_is_not_left_waiting(master):

@@ -176,11 +176,13 @@ def test_wrong_proof_is_closed_and_does_not_disturb_the_connection_that_there_is
 def test_peer_that_says_nothing_is_closed_in_time(hub, session, monkeypatch):
     monkeypatch.setattr(hub_module, 'HANDSHAKE_TIMEOUT', 0.2)
     hello = hello_of(session)
-    socks = []
+    socks, is_sent = [], threading.Event()
+    hub.loop.order(lambda: is_sent.wait(TIMEOUT))       # the time begins when all is on its way
     for data in (b'', b'p', b'GET /', hello[:-1], hello):
         sock = connect(hub)
         sock.sendall(data)
         socks.append(sock)
+    is_sent.set()
     assert [len(answer(sock)) for sock in socks] == [0, 0, 0, 0, 48]
     assert strangers(hub) == 0
 
@@ -308,7 +310,7 @@ def test_peer_that_takes_nothing_of_its_file_is_closed(hub, monkeypatch):
     path = hub.publish('t', 'f', b'x' * 30000000)
     sock = connect(hub)
     sock.sendall(('GET %s HTTP/1.1\r\n\r\n' % path).encode('ascii'))
-    wait_until(lambda: hub._listener.connections)
+    assert sock.recv(1) == b'H'         # it has begun
     wait_until(lambda: not hub._listener.connections)
     assert len(answer(sock)) < 30000000
 

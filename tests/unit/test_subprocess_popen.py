@@ -18,6 +18,7 @@ from subprocess_standin import StandIn
 from pymesos._compat import PY2
 from pymesos.errors import UsageError
 from pymesos.subprocess import DEVNULL, PIPE, STDOUT, Popen, SubprocessError, TaskLost, TimeoutExpired
+from pymesos.testing import wait_until
 from pymesos.utils import decode_data
 
 SLEEP = [sys.executable, '-c', 'import time; time.sleep(60)']
@@ -62,14 +63,20 @@ def descriptors():
 
 @pytest.fixture
 def interrupt():
-    """Send this process SIGINT in a moment: ``interrupt(ready)``, as soon as ready() is true."""
+    """Send this process SIGINT in a moment, once the test is in a call of Popen."""
     threads = []
+    main = threading.current_thread().ident
 
-    def start(ready=lambda: True):
+    def is_in_popen():
+        frame = sys._current_frames()[main]
+        while frame is not None and frame.f_globals.get('__name__') != Popen.__module__:
+            frame = frame.f_back
+        return frame is not None
+
+    def start():
         def run():
-            time.sleep(0.2)
-            while not ready():
-                time.sleep(0.01)
+            wait_until(is_in_popen, message='the call that is to be interrupted')
+            time.sleep(0.2)             # somewhere in its midst
             os.kill(os.getpid(), signal.SIGINT)
         threads.append(threading.Thread(target=run))
         threads[-1].start()
@@ -404,11 +411,13 @@ def test_interrupt_ends_a_wait_after_a_moment_for_the_command(popen, interrupt):
     with pytest.raises(KeyboardInterrupt):
         process.wait()
     assert time.time() - begin < DEADLINE
-    begin = time.time()
+    waits = []
+    process._wait = lambda timeout: waits.append(timeout)
     with pytest.raises(KeyboardInterrupt):      # the moment was given
         with process:
             raise KeyboardInterrupt
-    assert time.time() - begin < 0.25
+    del process._wait
+    assert waits == []
     assert process.poll() is None
     process.kill()
     process.wait()
@@ -462,6 +471,7 @@ def test_own_input_is_read_only_while_somebody_waits(popen, cluster):
         threads = [threading.Thread(target=process.wait) for _ in range(3)]
         for thread in threads:
             thread.start()
+        wait_until(lambda: remote.wanted[2:3], message='a thread to wait')
         process.kill()
         for thread in threads:
             thread.join()

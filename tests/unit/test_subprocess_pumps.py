@@ -123,9 +123,13 @@ def test_writer_that_never_stops_stands_still_when_nobody_reads_and_costs_nothin
     seen = []
     wait_until(lambda: seen.append(writer.written) or len(seen) > 50 and len(set(seen[-50:])) == 1)
     world.rests()
-    turns = world.turns
-    world.do(int)
-    assert world.turns - turns <= 2
+
+    def turns_of_one_order():
+        before = world.turns
+        world.do(int)
+        return world.turns - before
+
+    wait_until(lambda: turns_of_one_order() <= 2)       # the writer may have been slow
     # Two pipes, of which one or both are larger than at first, and the window.
     assert writer.written <= WINDOW + 2 * descriptors.GROWN_SIZE
     held = world.program.sinks[2]._queue
@@ -388,8 +392,9 @@ def test_pipe_grows_when_much_flows_unless_somebody_has_set_its_size(world):
     Writer(given, times=3)
     os.read(taken, 1)
     assert pipe_size(given) == descriptors.PIPE_SIZE
-    for _ in range(len(DATA) * 2 // 8192):
-        os.read(taken, 8192)
+    left = len(DATA) * 2
+    while left > 0:
+        left -= len(os.read(taken, min(left, 8192)))
     wait_until(lambda: pipe_size(given) == descriptors.GROWN_SIZE)
     assert pipe_size(taken) == 8192
     assert len(read_all(taken)) > 0

@@ -258,8 +258,21 @@ def test_what_mesos_refuses_is_told_and_is_125():
 
 
 def test_copy_that_takes_too_long_is_killed_and_is_124():
-    ran = run(shell('echo begun; [ $PYMESOS_RANK = 0 ] || exec sleep 60', copies=2, timeout=0.3, keep_going=True))
-    assert (ran.status, ran.said) == (124, ['[1] timed out after 0.3 s'])
+    streams = Streams(b'')
+
+    class Prompt(Popen):
+        """The time begins when the first has ended and the second is where it is to be."""
+
+        def __init__(self, *args, **options):
+            super(Prompt, self).__init__(*args, **options)
+            if options['env']['PYMESOS_RANK'] == '0':
+                wait_until(lambda: self.poll() is not None, timeout=TIMEOUT)
+            else:
+                wait_until(lambda: streams.output['stdout'] == b'begun\n' * 2, timeout=TIMEOUT)
+
+    ran = Ran(shell('echo begun; [ $PYMESOS_RANK = 0 ] || exec sleep 60', copies=2, timeout=0.5, keep_going=True),
+              streams, Prompt)
+    assert (ran.status, ran.said) == (124, ['[1] timed out after 0.5 s'])
     assert ran.stdout == b'begun\n' * 2
 
 
@@ -374,14 +387,24 @@ def test_slow_reader_gets_all_and_nothing_is_piled_up():
 
 
 def test_what_a_command_leaves_behind_is_not_waited_for():
-    ran = run(shell('sleep 5 & echo $!', copies=2))
+    ran = run(shell('sleep 60 & echo $!', copies=2))
     assert ran.status == 0
     for pid in ran.stdout.split():
-        os.kill(int(pid), signal.SIGKILL)
+        os.kill(int(pid), signal.SIGKILL)       # it is there still
 
 
 def test_bar_is_told_how_it_stands_and_taken_away():
-    bar = Told()
-    ran = run(shell('sleep 0.1; exit $PYMESOS_RANK', copies=2, keep_going=True), bar=bar)
+    bar, streams = Told(), Streams(None)
+
+    def end_input():
+        try:
+            wait_until(lambda: (0, 2, 0) in bar.calls, timeout=TIMEOUT)
+        finally:
+            streams.close_input()
+
+    thread = threading.Thread(target=end_input)
+    thread.start()
+    ran = Ran(shell('cat; exit $PYMESOS_RANK', copies=2, keep_going=True), streams, bar=bar)
+    thread.join(TIMEOUT)
     assert ran.status == 1
     assert bar.calls[0] == (0, 0, 0) and (0, 2, 0) in bar.calls and bar.calls[-1] == 'closed'

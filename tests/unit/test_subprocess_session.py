@@ -31,9 +31,11 @@ class Attempt(World):
         return lambda *args: self.told.append((name,) + args)
 
     def wait(self, *expected):
-        """Wait until the owner was told that, by name, and no more."""
+        """Wait until the owner was told that, by name, and no more but the end that comes of itself after a while."""
         wait_until(lambda: len(self.told) >= len(expected), message=lambda: '%s, not %s' % (expected, self.told))
-        assert self.names() == list(expected)
+        names = self.names()
+        later = ['closed', 'gone'] if expected[-1] == 'settled' else []
+        assert names == list(expected) + later[:len(names) - len(expected)]
 
     def names(self):
         return [event[0] for event in self.told]
@@ -260,8 +262,7 @@ def test_command_survives_a_cut_at_any_time(attempt):
             wait_until(lambda: attempt.executor.messages)
     wait_until(lambda: ('exited', 5) in attempt.told)
     assert read_all(taken) == b'x' * 60000
-    wait_until(lambda: 'settled' in attempt.names())
-    assert attempt.names() == ['connected', 'started', 'exited', 'settled']
+    attempt.wait('connected', 'started', 'exited', 'settled')
 
 
 def test_executor_that_does_not_come_back_breaks_the_session(make):
@@ -317,7 +318,8 @@ def test_session_that_has_all_lingers_for_an_executor_that_does_not_know(make, m
     assert not attempt.session.is_connected
 
 
-def test_session_whose_executor_has_left_does_not_linger(attempt):
+def test_session_whose_executor_has_left_does_not_linger(attempt, monkeypatch):
+    monkeypatch.setattr(session_module, 'LINGER', 100.0)
     taken, writing = make_pipe()
     attempt.connect()
     attempt.do(attempt.session.attach, STDOUT, writing)
@@ -334,7 +336,8 @@ def test_session_whose_executor_has_left_does_not_linger(attempt):
     assert monotonic() - begun < session_module.LINGER / 2
 
 
-def test_program_hangs_up_first_and_does_not_linger_long(attempt):
+def test_program_hangs_up_first_and_does_not_linger_long(attempt, monkeypatch):
+    monkeypatch.setattr(session_module, 'LINGER', 100.0)
     attempt.start()
     attempt.says(STARTED)
     attempt.exits()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -16,11 +17,15 @@ pytestmark = pytest.mark.skipif(not os.path.isdir('/proc/self/fd'), reason='need
 
 
 def test_clean_block_passes_at_once():
-    check = LeakCheck()
+    check = LeakCheck(timeout=60.0)
     began = time.time()
     with check:
         os.close(os.open('/dev/null', os.O_RDONLY))
     assert time.time() - began < check.timeout
+
+
+def stack_of(thread):
+    return ''.join(traceback.format_stack(sys._current_frames()[thread.ident]))
 
 
 def test_thread_is_reported_with_its_stack():
@@ -30,6 +35,7 @@ def test_thread_is_reported_with_its_stack():
         with pytest.raises(Leaked) as caught:
             with LeakCheck(timeout=0.05):
                 thread.start()
+                wait_until(lambda: 'wait' in stack_of(thread), message='the thread to wait')
     finally:
         done.set()
         thread.join()
@@ -40,7 +46,7 @@ def test_thread_is_reported_with_its_stack():
 def test_thread_that_is_ending_is_waited_for():
     done = threading.Event()
     thread = threading.Thread(target=done.wait)
-    check = LeakCheck()
+    check = LeakCheck(timeout=60.0)
     thread.start()
     threading.Timer(0.1, done.set).start()
     check.check()
@@ -59,13 +65,13 @@ def test_descriptor_is_reported_with_what_it_is(tmpdir):
 def test_descriptor_opened_anew_under_an_old_number_is_reported():
     number = os.open('/dev/null', os.O_RDONLY)
     check = LeakCheck(timeout=0)
-    os.close(number)
     other = os.open('/dev/zero', os.O_RDONLY)
+    os.dup2(other, number)
+    os.close(other)
     try:
-        assert other == number
         assert check.leaks() == ['descriptor %d: /dev/zero' % number]
     finally:
-        os.close(other)
+        os.close(number)
 
 
 def test_socket_is_reported_with_its_addresses():

@@ -79,9 +79,9 @@ def test_a_second_framework_gets_an_id_of_its_own(master):
 
 def test_heartbeats_come_at_the_announced_interval():
     with ScriptedMaster(heartbeat_interval=0.05) as master, to(master) as client:
+        began = monotonic()
         client.subscribe()
         assert client.read_event()['subscribed']['heartbeat_interval_seconds'] == 0.05
-        began = monotonic()
         for _ in range(4):
             assert client.read_event() == {'type': 'HEARTBEAT'}
         assert monotonic() - began > 0.1

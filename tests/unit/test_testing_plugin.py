@@ -14,6 +14,11 @@ import pymesos
 AUTHORS_TEST = '''
 import threading
 
+is_over = threading.Event()
+
+def teardown_module():
+    is_over.set()
+
 def test_all_fixtures(no_leaks, scripted_master, scripted_agent, fault_proxy):
     proxy = fault_proxy(scripted_master.address)
     assert proxy.target == scripted_master.address
@@ -21,7 +26,7 @@ def test_all_fixtures(no_leaks, scripted_master, scripted_agent, fault_proxy):
 
 def test_leak(no_leaks):
     no_leaks.timeout = 0.1
-    threading.Thread(target=threading.Event().wait, args=(3,), name='forgotten').start()
+    threading.Thread(target=is_over.wait, name='forgotten').start()
 '''
 
 

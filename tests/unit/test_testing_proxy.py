@@ -154,9 +154,9 @@ def test_black_hole_hides_the_end_as_well(proxy, pair):
 
 
 def test_drip_lets_so_few_bytes_a_second_through(proxy, pair):
+    began = monotonic()
     proxy.drip(100)
     pair.target.sendall(b'x' * 30)
-    began = monotonic()
     assert read(pair.client, 30) == b'x' * 30
     assert monotonic() - began > 0.25
     pair.target.sendall(b'y' * 100000)
@@ -165,11 +165,11 @@ def test_drip_lets_so_few_bytes_a_second_through(proxy, pair):
 
 
 def test_fast_drip(proxy, pair):
+    began = monotonic()
     proxy.drip(100000, 'both')
     pair.target.sendall(b'x' * 20000)
-    began = monotonic()
     assert read(pair.client, 20000) == b'x' * 20000
-    assert 0.15 < monotonic() - began < 10
+    assert 0.15 < monotonic() - began < 60      # a byte at a time would last for 200
 
 
 def test_half_close_looks_like_the_end_of_the_target(proxy, pair):
@@ -232,9 +232,10 @@ def test_garbage_is_injected_behind_what_is_on_its_way(proxy, pair):
     assert read(pair.target, 3) == b'bad'
 
 
-def test_target_that_refuses_is_a_reset(listener):
-    with FaultProxy('127.0.0.1:%d' % listener.getsockname()[1]) as proxy:
-        listener.close()
+def test_target_that_refuses_is_a_reset():
+    with closing(socket.socket()) as holder, FaultProxy('127.0.0.1:1') as proxy:
+        holder.bind(('127.0.0.1', 0))           # of the port: nobody else listens there
+        proxy.target = '127.0.0.1:%d' % holder.getsockname()[1]
         with pytest.raises(socket.error):       # early enough, connect() sees it already
             with closing(socket.create_connection(('127.0.0.1', proxy.port), 30)) as client:
                 client.recv(1)

@@ -6,7 +6,7 @@ import copy
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pymesos.errors import InvalidAddress, UsageError
@@ -20,6 +20,7 @@ PASSWORD = 'a name and a password do not belong here; drivers take them as princ
 # ---- data
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])      # a slow machine is no failure
 @given(st.binary(max_size=300))
 def test_data_survives_encoding(data):
     text = encode_data(data)

@@ -68,7 +68,6 @@ class MesosExecutorDriver(Process, ExecutorDriver):
     _thread_name = 'pymesos-executor'
     _events = events.EXECUTOR
     _late_types = frozenset(['HEARTBEAT', 'KILL', 'MESSAGE'])
-    _rests = True               # an agent takes calls whatever has become of the stream (PROTOCOL 3.4)
     _heartbeat = None           # an agent announces none, and sends one every 30 minutes if it is not too old
 
     def __init__(self, executor, use_addict=False, timeout=DAY, http_timeout=10, **options):

@@ -90,10 +90,6 @@ class Process(object):
     #: The types whose events only the callbacks need: these are decoded on their thread.
     _late_types = frozenset()
 
-    #: Whether the stream may rest while callbacks run. Not where the peer refuses the calls of a client whose stream
-    #: has broken: there the loss has to be noticed before the refusal, which would end the callback.
-    _rests = False
-
     _returns_after_loss = True
     _heartbeat = DEFAULT_HEARTBEAT
 
@@ -387,13 +383,9 @@ class Process(object):
             return True
         return life.put(sum(len(record) for record, _event in batch), self._deliver, life, number, batch)
 
-    def is_busy(self):
+    def may_fetch(self):
         """See :class:`pymesos.transport.engine.Engine`."""
-        return self._rests and self._life.is_busy
-
-    def tells_idle(self):
-        """See :class:`pymesos.transport.engine.Engine`."""
-        return self._life.tells_idle()
+        return self._life.may_fetch()
 
     def is_ending(self):
         """See :class:`pymesos.transport.engine.Engine`."""

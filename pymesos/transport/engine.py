@@ -26,6 +26,9 @@ MISSED_HEARTBEATS = 5
 #: How long a stop waits for the answer to TEARDOWN before it hangs up all the same, in seconds.
 LEAVE_TIMEOUT = 2.0
 
+#: Seconds until it is looked again whether another thread has done reading.
+LOOK_AGAIN = 0.001
+
 logger = logging.getLogger(__name__)
 
 
@@ -60,9 +63,9 @@ class Engine(object):
     - ``stream_opened(head)``: the answer to SUBSCRIBE was 200
     - ``was_subscribed(event)``: the SUBSCRIBED event came; the channel is ready
     - ``deliver(number, batch)``: a list of (record, event) of subscription `number`, the event None for records
-      that begin as one of ``late_beginnings``; whether there is room for more
-    - ``is_busy()``: whether a callback runs and the stream may rest meanwhile; ``tells_idle()``: whether one runs, and
-      if so :meth:`resume` is called when none does
+      that begin as one of ``late_beginnings``; whether there is room for more. On the thread of :meth:`read_lent`, too
+    - ``may_fetch()``: whether the callbacks' thread is awake, and if so will call :meth:`read_lent` when no callback
+      waits
     - ``is_ending()``: an ERROR event came; it is delivered next, and nothing after it
     - ``was_lost()``: a subscription ended, for whatever reason
     - ``farewell()``: the call to send before leaving, or None
@@ -84,6 +87,7 @@ class Engine(object):
         self._timers = {}
         self._under_way = deque()       # what was posted, and a call made after it must not overtake
         self._is_stopping = False
+        self._is_losing = False         # a subscription is about to be given up
         self._thread = threading.Thread(target=self._run, name=name)
         self._thread.daemon = True
         self._do = {'dial': self._do_dial, 'subscribe': self._do_subscribe, 'hang_up': self._do_hang_up,
@@ -126,6 +130,17 @@ class Engine(object):
         """Read on after ``deliver`` had said that there was no room."""
         self.loop.post(self._resume)
 
+    def read_lent(self):
+        """Read what the loop leaves to the callbacks' thread, on that thread, and deliver it; whether there was
+        anything.
+        """
+        stream = self._stream
+        return stream is not None and stream.read_lent(self._decode_plain, self._deliver_lent)
+
+    def _deliver_lent(self, batch):
+        # The stream was not closed yet, so that its subscription is the newest.
+        return self._host.deliver(self.subscriptions, batch)
+
     def is_current_thread(self):
         """Whether the caller runs on the loop's thread."""
         return threading.current_thread() is self._thread
@@ -160,11 +175,16 @@ class Engine(object):
 
     def _lose(self, number, error):
         if number == self.subscriptions and self.session.state == SUBSCRIBED:
-            self.stream_ended(error)
+            # What Mesos has sent before counts, but nothing is asked of it any more.
+            self._is_losing = not self._stream.abandon(error)
+            if self._is_losing:
+                self.loop.call_later(LOOK_AGAIN, self._lose, number, error)
+                return
+        self._is_losing = False
         self._under_way.popleft()
 
     def _submit(self, call):
-        if self.channel is None:
+        if self.channel is None or self._is_losing:
             call.finished(None, self._unanswered('not subscribed any more: %s was not sent' % call.kind))
         else:
             self.channel.submit(call)
@@ -292,14 +312,28 @@ class Engine(object):
     def stream_records(self, records):
         """A batch of records, in order; whether there is room for more.
 
-        What comes while callbacks run has to wait for them. So the stream rests until they have returned: to be woken
-        for every single record is dearer than what is done with it.
+        To wake two threads for every single record is dearer than what is done with it. So while they come one after
+        the other the thread of the callbacks reads them itself.
         """
-        was_busy = self._host.is_busy()
         has_room = self._take_records(records)
-        if has_room and was_busy and self._stream is not None and self._host.tells_idle():
-            self._stream.rest()
+        if has_room and self._stream is not None:
+            self._stream.lend(self._host.may_fetch)
         return has_room
+
+    def _decode_plain(self, records):
+        """Any thread: records and their events, as they are delivered; None if one is more than that, or no event."""
+        batch = []
+        for record in records:
+            event = None
+            if not record.startswith(self._settings.late_beginnings):
+                try:
+                    event = messages.loads(record, self._settings.use_addict)
+                except MessageError:
+                    return None
+                if event.get('type') in ('SUBSCRIBED', 'ERROR'):
+                    return None
+            batch.append((record, event))
+        return batch
 
     def _take_records(self, records):
         """Hand records over; whether there is room for more.

@@ -47,7 +47,8 @@ class Life(object):
         self._pid = os.getpid()
         self.engine = Engine(host, name + '-loop', settings)
         self._mailbox = Mailbox(name + '-callbacks', max_queued, self.engine.resume,
-                                lambda exc_info: raised(self, exc_info), previous and previous._mailbox)
+                                lambda exc_info: raised(self, exc_info), previous and previous._mailbox,
+                                self._fetch)
 
     def start(self, detector):
         """Start both threads. If the system has no more of them it raises what :class:`threading.Thread` does."""
@@ -123,14 +124,14 @@ class Life(object):
         """Have `function(*args)` run on the callbacks' thread; whether there is room for more."""
         return self._mailbox.put(size, function, *args)
 
-    @property
-    def is_busy(self):
-        """Whether a callback runs."""
-        return self._mailbox.is_busy
+    def may_fetch(self):
+        """Whether the callbacks' thread is awake. If so it calls the engine's ``read_lent`` when no callback waits."""
+        return self._mailbox.may_fetch()
 
-    def tells_idle(self):
-        """Whether a callback runs. If so the engine's ``resume`` is called once none does."""
-        return self._mailbox.tells_idle()
+    def _fetch(self):
+        # A child that a callback has forked must not read what is its parent's.
+        engine = self.engine
+        return engine is not None and not self.is_foreign() and engine.read_lent()
 
     def deliver(self, number, batch, driver, use_addict):
         """Call ``driver.on_event(event)`` for each of a batch of subscription `number`. On the callbacks' thread.

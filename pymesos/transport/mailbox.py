@@ -14,23 +14,27 @@ logger = logging.getLogger(__name__)
 class Mailbox(object):
     """Runs functions one at a time, in the order in which they were put, on a thread of its own.
 
-    `capacity` is in bytes: above it :attr:`is_full`, and once half of it is free again, or when :meth:`tells_idle` has
-    promised it, `drained()` is called, on the mailbox's thread. Nothing is refused: who puts looks at :attr:`is_full`
-    first. `raised(exc_info)` is called with what a function raised, on the mailbox's thread. No lock is held while a
-    function runs. `previous` is a mailbox whose thread has to end before the first function runs.
+    `capacity` is in bytes: above it :attr:`is_full`, and once half of it is free again `drained()` is called, on the
+    mailbox's thread. Nothing is refused: who puts looks at :attr:`is_full` first. `raised(exc_info)` is called with
+    what a function raised, on the mailbox's thread. No lock is held while a function runs. `previous` is a mailbox
+    whose thread has to end before the first function runs.
+
+    `fetch()`, if given, is called on the mailbox's thread before it sleeps, once for each :meth:`may_fetch`, and again
+    as long as it returns True. It may put something, and wait for it, but not for long: what others put waits as well.
     """
 
-    def __init__(self, name, capacity, drained, raised, previous=None):
+    def __init__(self, name, capacity, drained, raised, previous=None, fetch=None):
         self._capacity = capacity
         self._drained = drained
         self._raised = raised
         self._previous = previous
+        self._fetch = fetch
         self._items = deque()
         self._size = 0
         self._is_full = False
         self._is_closed = False
         self._is_asleep = False
-        self._is_awaited = False        # drained() is to be called before the thread sleeps
+        self._may_fetch = False         # fetch() is to be called before the thread sleeps
         # Guards all of the above.
         self._lock = threading.Lock()
         # Acquired by the thread to sleep, released by who wakes it, once for each sleep. A third of what a Condition
@@ -48,16 +52,11 @@ class Mailbox(object):
         """Whether more bytes wait than the capacity."""
         return self._is_full
 
-    @property
-    def is_busy(self):
-        """Whether a function runs."""
-        return not self._is_asleep
-
-    def tells_idle(self):
-        """Whether a function runs. If so `drained()` is called, once, when there is nothing more to run."""
+    def may_fetch(self):
+        """Whether the thread is awake. If so `fetch()` is called when there is nothing more to run."""
         with self._lock:
-            self._is_awaited = not self._is_asleep
-            return self._is_awaited
+            self._may_fetch = not self._is_asleep
+            return self._may_fetch
 
     @property
     def waiting(self):
@@ -110,7 +109,7 @@ class Mailbox(object):
                 self._drained()
             item = self._next()
         # What a callback raised refers to this frame: somebody who keeps it must not keep the whole driver.
-        self._drained = self._raised = None
+        self._drained = self._raised = self._fetch = None
 
     def _next(self):
         """The next (size, function, arguments), which may take a while; None at the end."""
@@ -120,11 +119,21 @@ class Mailbox(object):
                     return self._items.popleft()
                 if self._is_closed:
                     return None
-                self._is_asleep = True
-                is_awaited, self._is_awaited = self._is_awaited, False
-            if is_awaited:
-                self._drained()
-            self._alarm.acquire()
+                may_fetch, self._may_fetch = self._may_fetch, False
+                self._is_asleep = not may_fetch
+            if not may_fetch:
+                self._alarm.acquire()
+            elif self._fetch_safely():
+                self._may_fetch = True
+
+    def _fetch_safely(self):
+        try:
+            return self._fetch()
+        except BaseException as error:  # out of memory, say, or whatever another thread has raised in this one
+            # Without the frames: who keeps the exception must not keep what they hold.
+            error.__traceback__ = None
+            self._tell((type(error), error, None))
+            return False
 
     def _tell(self, exc_info):
         try:

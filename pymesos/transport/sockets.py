@@ -9,7 +9,7 @@ import ssl
 
 from .._compat import socket_errors
 
-__all__ = ['Waiter', 'close_socket', 'hang_up', 'read_some', 'send_some']
+__all__ = ['Waiter', 'close_socket', 'hang_up', 'read_some', 'send_some', 'stop_reading']
 
 _NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _RETRY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
@@ -57,6 +57,14 @@ def hang_up(sock):
         logger.debug('the peer was gone before the socket was closed')
 
 
+def stop_reading(sock):
+    """Have whoever waits for more wake up; what has come can still be read."""
+    try:
+        sock.shutdown(socket.SHUT_RD)
+    except socket_errors:               # not connected, or reset: then it wakes up all the same
+        logger.debug('the peer was gone before the reading was stopped')
+
+
 def close_socket(sock):
     """Close a socket for the peer as well, even if a child of fork() still holds it."""
     hang_up(sock)
@@ -66,16 +74,17 @@ def close_socket(sock):
 class Waiter(object):
     """Waits for a socket that does not block, on a thread that may; for one thread at a time."""
 
-    def __init__(self, sock):
+    def __init__(self, sock, size=4096):
         self._sock = sock
-        self._view = memoryview(bytearray(4096))
+        self._view = memoryview(bytearray(size))
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
-    def read(self):
-        """What :func:`read_some` gives, once there is something. None, too early, after a signal on 2.7."""
+    def read(self, timeout=None):
+        """What :func:`read_some` gives, once there is something. None after `timeout` seconds, after a signal on 2.7.
+        """
         try:
-            self._poll.poll()
+            self._poll.poll(timeout and timeout * 1e3)
         except select.error as error:   # an OSError only from Python 3 on
             if error.args[0] != errno.EINTR:
                 raise socket.error(*error.args)

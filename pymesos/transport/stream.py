@@ -2,12 +2,13 @@
 from __future__ import absolute_import, division, print_function
 
 import logging
+import threading
 
 from .._compat import monotonic, socket_errors
 from ..errors import ConnectionLost, HttpError, ProtocolError, TimedOut
 from ..wire import httpmsg, messages, recordio
 from .loop import READ, WRITE
-from .sockets import close_socket, read_some, send_some
+from .sockets import Waiter, close_socket, hang_up, read_some, send_some, stop_reading
 
 __all__ = ['Stream']
 
@@ -22,9 +23,13 @@ LONGEST_REFUSAL = 4096
 #: the callbacks at once: to wake their thread and to take turns with it is dearer than to read.
 MOST_READS = 4
 
-#: Seconds that a rest lasts at most. Nobody notices: what is read during it only waits, and it is little beside the
-#: silence and the grace period that are counted from what is read.
-REST = 0.05
+#: Records that come within so many seconds of each other are left to the thread of the callbacks. It gives the socket
+#: back when nothing comes for as long, and the loop takes it when nobody has read for as long. What waits meanwhile
+#: waits little beside the silence and the grace period that are counted from what is read.
+LENT = 0.05
+
+#: How much that thread reads at once. If there is as much the loop had better read on.
+LENT_BYTES = 64 * 1024
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +46,9 @@ class Stream(object):
     `listener` is told, on the loop's thread: ``stream_answered(head)`` once; ``stream_records(records)`` with a list of
     bytes, which returns whether reading may go on; ``stream_refused(head, text)`` instead of events
     if the status is not 200; ``stream_ended(error)`` once at the end, however it came; the socket is closed by then.
+
+    All methods but :meth:`read_lent` are for the loop's thread. Another may read while the socket is lent: it takes
+    what is nothing but records, and leaves the rest to the loop.
     """
 
     def __init__(self, loop, sock, address, listener, max_record):
@@ -53,6 +61,7 @@ class Stream(object):
         self._decoder = recordio.Decoder(max_record)
         self._head = None
         self._refusal = []
+        self._reason = None             # why it is given up
         self._records = []              # read and not handed over yet
         self._preamble = None
         self._out = b''
@@ -60,7 +69,17 @@ class Stream(object):
         self._is_closed = False
         self._silence = None
         self._silence_timer = None
-        self._rest_timer = None
+        self._lent_timer = None
+        self._waiter = None
+        self._handed_over = 0.0         # when that was, last
+        self._comes_fast = False
+        self._is_flooded = False        # there is more to be read than one reads at once
+        # Guards what follows, and _is_closed becoming true. While there is a reader all that reading changes is his,
+        # and the loop neither reads nor closes the socket.
+        self._lock = threading.Lock()
+        self._is_lent = False
+        self._has_reader = False
+        self._left = None               # what the reader could not make sense of: bytes or an error, and its parts
         self._last_record = monotonic()
         self._progress = 0
 
@@ -87,20 +106,18 @@ class Stream(object):
         self._is_reading = False
         self._watch()
 
-    def rest(self):
-        """Read nothing more until :meth:`resume`, for :data:`REST` seconds at most: then many records come at once."""
-        if not self._is_closed:
-            self.pause()
-            self._rest_timer = self._loop.call_later(REST, self.resume)
-
     def resume(self):
         """Read on."""
         if self._is_closed or self._is_reading:
             return
+        with self._lock:
+            if self._has_reader:
+                return
+            self._is_lent = False
         self._is_reading = True
-        if self._rest_timer is not None:
-            self._rest_timer.cancel()
-            self._rest_timer = None
+        if self._lent_timer is not None:
+            self._lent_timer.cancel()
+            self._lent_timer = None
         self._last_record = monotonic()
         self._watch()
         self._loop.post(self._read_if_open)     # TLS may hold bytes that no selector sees
@@ -109,13 +126,129 @@ class Stream(object):
         """Close the socket and say nothing more."""
         if self._is_closed:
             return
-        self._is_closed = True
-        if self._silence_timer is not None:
-            self._silence_timer.cancel()
-        if self._rest_timer is not None:
-            self._rest_timer.cancel()
         self._loop.unwatch(self._sock)
-        close_socket(self._sock)
+        for timer in (self._silence_timer, self._lent_timer):
+            if timer is not None:
+                timer.cancel()
+        with self._lock:
+            self._is_closed = True
+            self._is_lent = False
+            if self._has_reader:
+                # Its thread wakes up and closes it: until then the number must not serve another file.
+                hang_up(self._sock)
+            else:
+                close_socket(self._sock)
+
+    def abandon(self, error):
+        """Give out what has come and end with `error`. If another thread reads it is told to come back and the answer
+        is False: then try again.
+        """
+        if self._is_closed:
+            return True
+        self._reason = error
+        with self._lock:
+            if self._has_reader:
+                stop_reading(self._sock)
+                return False
+            was_lent, self._is_lent = self._is_lent, False
+        self._is_reading = self._is_reading or was_lent or self._left is not None
+        if self._is_reading:
+            for _ in range(MOST_READS):
+                if self._is_closed or not self._read():
+                    break
+        if not self._is_closed:
+            self._end(error)
+        return True
+
+    # ---- reading on another thread
+
+    def lend(self, may_fetch):
+        """Leave the reading to :meth:`read_lent`, if records come fast and `may_fetch()` promises that it is called."""
+        may_lend = self._is_reading and self._comes_fast and not self._is_flooded
+        may_lend = may_lend and not self._out and self._reason is None
+        if self._is_closed or not may_lend or getattr(self._sock, 'pending', None) is not None:     # TLS is for one
+            return
+        self._waiter = self._waiter or Waiter(self._sock, LENT_BYTES)
+        with self._lock:
+            self._is_lent = True        # before it is promised: the promise may be kept at once
+        if not may_fetch():
+            with self._lock:
+                is_over, self._is_lent = not self._is_lent, self._has_reader
+            if is_over:                 # an older promise was kept, and left something that is for the loop
+                self._loop.post(self._read_if_open)
+            if not self._is_lent:
+                return
+        self.pause()
+        self._lent_timer = self._loop.call_later(LENT, self._look_after)
+
+    def _look_after(self):
+        """Read on, unless somebody does."""
+        self._lent_timer = None
+        with self._lock:
+            is_lent, is_read = self._is_lent, self._has_reader
+            self._is_lent = is_read     # whoever comes now comes too late
+        if is_read:
+            self._lent_timer = self._loop.call_later(LENT, self._look_after)
+        elif is_lent:
+            self.resume()
+
+    def read_lent(self, decode, deliver):
+        """Read what comes while the socket is lent, on the calling thread; whether it gave out anything.
+
+        `decode(records)` makes of bytes what `deliver` is given, or None if that is for the loop; `deliver(batch)`
+        returns whether there is room for more, and is called with a lock held.
+        """
+        with self._lock:
+            if not self._is_lent:
+                return False
+            self._has_reader = True
+        try:
+            batch = decode(self._records) if self._read_records() else None
+        except BaseException as error:
+            self._left = error, []
+            self._return(None, deliver)
+            raise
+        return self._return(batch, deliver)
+
+    def _read_records(self):
+        """Read until there are records, and nothing but whole ones; False if the loop has to go on, for any reason."""
+        deadline = monotonic() + LENT       # a peer that drips is the loop's affair
+        while not self._records:
+            patience = deadline - monotonic()
+            if patience <= 0:
+                return False
+            try:
+                data = self._waiter.read(patience)
+            except socket_errors as error:
+                self._left = error, []
+                return False
+            if data is None:
+                return False
+            parts = self._parse(data)
+            while parts and isinstance(parts[0], httpmsg.Body) and self._decoder.error is None:
+                self._decode(parts.pop(0).data)
+            if (parts or not data or self._parser.error is not None or self._decoder.error is not None
+                    or len(data) == LENT_BYTES):
+                self._left = data, parts
+                return False
+        return True
+
+    def _return(self, batch, deliver):
+        """Give out a batch, or have the loop read on if it is None."""
+        with self._lock:
+            self._has_reader = False
+            if self._is_closed:
+                close_socket(self._sock)        # the loop has left that to us
+                self._left = None
+                return False
+            if batch is None:
+                self._is_lent = False
+                self._loop.post(self.resume)
+                return False
+            self._records = []
+            self._handed_over = monotonic()
+            self._is_lent = deliver(batch)      # if there is no room it pauses, and is resumed when there is
+            return True
 
     # ---- the socket
 
@@ -148,8 +281,11 @@ class Stream(object):
             self._read_if_open()
 
     def _read_if_open(self):
+        if self._is_closed or not self._is_reading:
+            return
         for _ in range(MOST_READS):
-            if self._is_closed or not self._is_reading or not self._read():
+            self._is_flooded = self._read()
+            if self._is_closed or not self._is_flooded:
                 break
         self._hand_over()
         if not self._is_closed and getattr(self._sock, 'pending', None) is not None and self._sock.pending():
@@ -157,14 +293,20 @@ class Stream(object):
 
     def _read(self):
         """Read once; whether there is likely to be more."""
-        try:
-            data = read_some(self._sock, self._loop.read_buffer)
-        except socket_errors as error:
-            self._end(ConnectionLost('lost the connection to %s: %s' % (self._address, error),
-                                     str(self._address), error.errno))
+        if self._left is not None:
+            (data, parts), self._left = self._left, None
+        else:
+            try:
+                data = read_some(self._sock, self._loop.read_buffer)
+            except socket_errors as error:
+                data = error
+            parts = self._parse(data)
+        if isinstance(data, BaseException):
+            self._end(ConnectionLost('lost the connection to %s: %s' % (self._address, data),
+                                     str(self._address), getattr(data, 'errno', None)))
             return False
         if data:
-            self._take(data)
+            self._take(parts)
         elif data is not None:
             self._take_end()
         return bool(data) and len(data) == len(self._loop.read_buffer)
@@ -174,6 +316,8 @@ class Stream(object):
         if self._is_closed or not self._records:
             return
         records, self._records = self._records, []
+        now = monotonic()
+        self._comes_fast, self._handed_over = now - self._handed_over < LENT, now
         try:
             has_room = self._listener.stream_records(records)
         except ProtocolError as error:
@@ -184,9 +328,16 @@ class Stream(object):
 
     # ---- what the bytes mean
 
-    def _take(self, data):
+    def _parse(self, data):
+        """What bytes hold for HTTP; an error is left in the parser."""
         try:
-            parts = self._parser.feed(data)
+            return self._parser.feed(data) if isinstance(data, bytes) and data else []
+        except ProtocolError:
+            return []
+
+    def _take(self, parts):
+        try:
+            _raise_if(self._decoder.error)
             for part in parts:
                 self._take_part(part)
                 if self._is_closed:
@@ -203,7 +354,8 @@ class Stream(object):
         elif isinstance(part, httpmsg.End):
             self._finish_message()
         elif self._head.status == 200:
-            self._take_records(part.data)
+            self._decode(part.data)
+            _raise_if(self._decoder.error)
         elif sum(map(len, self._refusal)) < LONGEST_REFUSAL:
             self._refusal.append(part.data)
 
@@ -223,14 +375,17 @@ class Stream(object):
         self._head = head
         self._listener.stream_answered(head)
 
-    def _take_records(self, data):
-        records = self._decoder.feed(data)
+    def _decode(self, data):
+        """Add to the records; an error is left in the decoder."""
+        try:
+            records = self._decoder.feed(data)
+        except ProtocolError:
+            return
         self._progress += len(data)
         if records:
             self._last_record = monotonic()
             self._progress = 0
             self._records += records
-        _raise_if(self._decoder.error)
 
     def _finish_message(self):
         if self._head.status == 200:
@@ -255,7 +410,7 @@ class Stream(object):
         self._hand_over()               # what came before the end is good
         if not self._is_closed:
             self.close()
-            self._listener.stream_ended(error)
+            self._listener.stream_ended(self._reason or error)
 
     # ---- silence
 

@@ -7,6 +7,7 @@ import threading
 
 from pymesos._compat import monotonic
 from pymesos.testing import wait_until
+from pymesos.transport import loop as loop_module
 from pymesos.transport.loop import READ, WRITE, Loop
 from pymesos.transport.mailbox import Mailbox
 
@@ -84,14 +85,16 @@ def test_posts_that_race_with_the_end_are_run_or_told():
         del loop
 
 
-def test_timers_run_when_due_and_in_order_and_not_when_cancelled():
+def test_timers_run_when_due_and_in_order_and_not_when_cancelled(monkeypatch):
     seen = []
 
     def arm():
         began = monotonic()
+        monkeypatch.setattr(loop_module, 'monotonic', lambda: began)        # all are armed at one moment
         loop.call_later(0.10, lambda: seen.append(('late', monotonic() - began)))
         loop.call_later(0.05, lambda: seen.append(('soon', monotonic() - began)))
         loop.call_later(0.01, seen.append, 'cancelled').cancel()
+        monkeypatch.undo()
 
     with Running() as loop:
         loop.post(arm)
@@ -148,8 +151,8 @@ def test_socket_closed_by_another_function_of_the_same_turn_is_not_called():
         sock.close()
 
 
-def mailbox(capacity=1000, drained=lambda: None, raised=lambda exc_info: None):
-    box = Mailbox('mailbox', capacity, drained, raised)
+def mailbox(capacity=1000, drained=lambda: None, raised=lambda exc_info: None, fetch=None):
+    box = Mailbox('mailbox', capacity, drained, raised, fetch=fetch)
     box.start()
     return box
 
@@ -162,20 +165,42 @@ def finish(box):
     box._thread.join()
 
 
-def test_mailbox_tells_once_that_there_is_nothing_more_to_run_if_asked():
-    told, gate = [], threading.Event()
-    box = mailbox(drained=lambda: told.append(box.is_busy))
-    wait_until(lambda: not box.is_busy)
-    assert not box.tells_idle()
+def test_mailbox_fetches_once_if_it_may_and_again_as_long_as_that_brings_something():
+    fetched, gate = [], threading.Event()
+
+    def fetch():
+        fetched.append(len(seen))
+        if len(fetched) < 3:
+            box.put(1, seen.append, len(fetched))
+        return len(fetched) < 3
+
+    seen = []
+    box = mailbox(fetch=fetch)
+    wait_until(lambda: box._is_asleep)
+    assert not box.may_fetch()
     box.put(1, gate.wait, 30)
-    box.put(1, lambda: None)
-    assert box.is_busy and box.tells_idle()
-    assert not told
+    box.put(1, seen.append, 0)
+    assert box.may_fetch()
+    assert not fetched
     gate.set()
-    wait_until(lambda: told)
+    wait_until(lambda: len(fetched) == 3)
     box.put(1, lambda: None)
     finish(box)
-    assert len(told) == 1
+    assert seen == [0, 1, 2] and fetched == [1, 2, 3]
+
+
+def test_mailbox_goes_on_when_it_cannot_fetch():
+    errors, seen = [], []
+
+    def fetch():
+        raise MemoryError('no more')
+
+    box = mailbox(raised=lambda exc_info: errors.append(exc_info[0]), fetch=fetch)
+    box.put(1, box.may_fetch)
+    wait_until(lambda: errors)
+    box.put(1, seen.append, 1)
+    finish(box)
+    assert errors == [MemoryError] and seen == [1]
 
 
 def test_mailbox_runs_in_order_and_goes_on_after_an_exception():

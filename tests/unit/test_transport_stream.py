@@ -1,13 +1,18 @@
 """A stream gives out every record that came, in order, before it says how it ended."""
 from __future__ import absolute_import, division, print_function
 
+import fcntl
 import logging
 import socket
+import struct
+import termios
 import threading
+import time
 
 import pytest
 
 from pymesos.errors import ConnectionLost, RecordError
+from pymesos.testing import wait_until
 from pymesos.transport import stream as module
 from pymesos.transport.loop import READ_BYTES, Loop
 from pymesos.transport.stream import MOST_READS, Stream
@@ -95,23 +100,187 @@ def test_a_stream_that_pauses_loses_nothing():
     assert listener.records == RECORDS and len(listener.batches) > 1
 
 
-@pytest.mark.parametrize('is_resumed', [True, False])
-def test_a_stream_that_rests_reads_on_by_itself_or_when_it_is_resumed(monkeypatch, is_resumed):
-    monkeypatch.setattr(module, 'REST', 30.0 if is_resumed else 0.01)
-    rests = []
+class Lending(Listener):
+    """Lends the stream whenever it may to a thread of its own, which takes `most` batches at a time."""
 
-    class Resting(Listener):
+    def __init__(self, loop, room=None, most=None):
+        super(Lending, self).__init__(loop, room)
+        self.by_loop = self.by_reader = 0
+        self.is_promised = threading.Event()
+        self.has_ended = False
+        self.most = most
+        self.thread = threading.Thread(target=self.read)
+        self.thread.start()
+
+    def stream_records(self, records):
+        self.by_loop += 1
+        has_room = super(Lending, self).stream_records(records)
+        self.stream.lend(self.promise)
+        return has_room
+
+    def promise(self):
+        self.is_promised.set()
+        return True
+
+    def read(self):
+        while not self.has_ended:
+            assert self.is_promised.wait(60)
+            self.is_promised.clear()
+            taken = 0
+            while taken != self.most and self.stream.read_lent(self.decode, self.deliver):
+                taken += 1
+
+    def decode(self, records):
+        return None if b'for the loop' in records else list(records)
+
+    def deliver(self, batch):
+        assert self.error is None
+        self.by_reader += 1
+        self.records += batch
+        return True
+
+    def stream_ended(self, error):
+        super(Lending, self).stream_ended(error)
+        self.has_ended = True
+        self.is_promised.set()
+
+
+def in_pieces(records, size=None):
+    """Chunks of one record each, or of `size` bytes however the records are cut."""
+    data = [recordio.encode(record) for record in records]
+    if size is not None:
+        data = b''.join(data)
+        data = [data[start:start + size] for start in range(0, len(data), size)]
+    return [chunk(piece) for piece in data]
+
+
+def unread(sock):
+    """How many bytes sent on one end of a socket pair have not been read at the other."""
+    return struct.unpack('i', fcntl.ioctl(sock, termios.TIOCOUTQ, b'\0\0\0\0'))[0]
+
+
+def read_slowly(pieces, make=Lending):
+    """What a listener is told of `pieces` that are sent one by one, each when the one before was read."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    loop = Loop()
+    listener = make(loop)
+    listener.stream = Stream(loop, ours, parse_address('127.0.0.1:5050'), listener, 1 << 20)
+
+    def send():
+        for piece in pieces:
+            try:
+                theirs.sendall(piece)
+            except socket.error:        # it was closed
+                break
+            while unread(theirs) and not listener.has_ended:
+                time.sleep(0.0002)
+        theirs.close()
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    listener.stream.subscribe(b'')
+    loop.run()
+    listener.has_ended = True
+    listener.is_promised.set()
+    listener.thread.join()
+    sending.join()
+    return listener
+
+
+SMALL = [('%d' % number).encode('ascii') * (1 + number % 20) for number in range(300)]
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """However slow the machine: what comes comes fast, and is waited for."""
+    monkeypatch.setattr(module, 'LENT', 5.0)
+
+
+@pytest.mark.parametrize('size', [None, 7, 1000])
+def test_records_that_come_fast_are_read_by_the_thread_that_the_stream_is_lent_to(size, patient):
+    listener = read_slowly([HEAD] + in_pieces(SMALL, size))
+    assert listener.records == SMALL
+    assert listener.by_reader > listener.by_loop
+    assert isinstance(listener.error, ConnectionLost)
+
+
+def test_the_loop_reads_on_when_nobody_reads_what_is_lent():
+    listener = read_slowly([HEAD] + in_pieces(SMALL), lambda loop: Lending(loop, most=5))
+    assert listener.records == SMALL
+    assert listener.by_reader > 1 and listener.by_loop > 2
+
+
+def test_the_loop_reads_on_when_nothing_comes():
+    listeners = []
+
+    def paused():
+        yield HEAD
+        for piece in in_pieces(SMALL):
+            yield piece
+            if piece == in_pieces(SMALL)[100]:
+                wait_until(lambda: listeners[0].stream._is_reading)
+
+    listener = read_slowly(paused(), lambda loop: listeners.append(Lending(loop)) or listeners[0])
+    assert listener.records == SMALL
+
+
+def test_what_is_more_than_records_is_left_to_the_loop(patient):
+    records = SMALL[:50] + [b'for the loop'] + SMALL[50:]
+    listener = read_slowly([HEAD] + in_pieces(records))
+    assert listener.records == records and listener.by_reader
+
+
+@pytest.mark.parametrize('end, kind', [
+    (chunk(b'garbage\n'), RecordError), (chunk(b'9999999\n'), RecordError), (chunk(b'12\nhalf'), RecordError),
+    (b'nonsense\r\n', httpmsg.HttpError), (b'0\r\n\r\n', ConnectionLost), (b'', ConnectionLost)])
+@pytest.mark.parametrize('is_alone', [True, False])
+def test_what_ends_a_lent_stream_is_told_behind_the_records(end, kind, is_alone, patient):
+    pieces = in_pieces(SMALL)
+    pieces = pieces + [end] if is_alone else pieces[:-1] + [pieces[-1] + end]
+    listener = read_slowly([HEAD] + pieces)
+    assert listener.records == SMALL and listener.by_reader
+    assert type(listener.error) is kind
+
+
+def test_a_flood_is_read_by_the_loop():
+    listener = read(HEAD + b''.join(chunk(recordio.encode(record)) for record in RECORDS), make=Lending)
+    listener.thread.join()
+    assert listener.records == RECORDS
+
+
+def test_an_error_of_the_reader_ends_the_stream(patient):
+    class Failing(Lending):
+        def decode(self, records):
+            raise MemoryError('no more')
+
+        def read(self):
+            with pytest.raises(MemoryError):
+                Lending.read(self)
+            self.failed = True
+
+    listener = read_slowly([HEAD] + in_pieces(SMALL), Failing)
+    assert listener.failed and 'no more' in str(listener.error)
+    assert listener.records == SMALL[:len(listener.records)]
+
+
+def test_a_stream_may_be_closed_while_another_thread_reads_it(patient):
+    class Closing(Lending):
+        is_closed = False
+
         def stream_records(self, records):
-            has_room = Listener.stream_records(self, records)
-            self.stream.rest()
-            rests.append(self.stream._is_reading)
-            if is_resumed:
-                self.loop.post(self.stream.resume)
+            has_room = Lending.stream_records(self, records)
+            if self.stream._is_lent and not self.is_closed:
+                wait_until(lambda: self.stream._has_reader)
+                self.stream.close()
+                self.is_closed = True
+                self.stream_ended(None)
             return has_room
 
-    listener = read(HEAD + chunk(b''.join(recordio.encode(record) for record in RECORDS)), make=Resting)
-    assert listener.records == RECORDS
-    assert len(rests) > 1 and not any(rests)
+    listener = read_slowly([HEAD] + in_pieces(SMALL), Closing)
+    assert listener.is_closed and listener.records == SMALL[:len(listener.records)]
+    with pytest.raises((OSError, socket.error)):
+        listener.stream._sock.getsockname()         # it is closed
 
 
 def test_parsers_in_use_are_told(caplog):

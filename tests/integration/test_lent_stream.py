@@ -106,16 +106,17 @@ def test_loss_is_noticed_by_silence(lent, monkeypatch):
 @pytest.mark.parametrize('is_inside', [True, False])
 def test_stop_takes_effect_at_once(lent, is_inside, monkeypatch):
     monkeypatch.setattr(module, 'LENT', 60.0)
-    with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
+    with ScriptedMaster(heartbeats=False, heartbeat_interval=60.0) as peer, \
+            scheduling(peer.address) as (driver, recorder):
         peer.await_subscribe()
         send_one_by_one(peer, recorder, 0, 10)
         assert lent
         began = monotonic()
         if is_inside:
-            recorder.do['statusUpdate'] = lambda driver, status: driver.stop()
+            recorder.do['statusUpdate'] = lambda driver, status: driver.stop(failover=True)
             peer.send_event(update(10))
         else:
-            driver.stop()
+            driver.stop(failover=True)
         driver.join()
         assert monotonic() - began < 30.0       # the loan would last for 60 s
         assert recorder.of('disconnected')
@@ -177,6 +178,7 @@ def test_peer_that_drips_is_as_good_as_dead(lent, monkeypatch):
         while not recorder.of('disconnected') and monotonic() < deadline:
             stream.send_raw(b'x')
             time.sleep(0.02)
+        assert recorder.of('disconnected')
         recorder.wait('reregistered')
 
 
@@ -291,7 +293,8 @@ def test_what_an_older_promise_has_read_is_not_forgotten(lent, monkeypatch):
 
     is_armed = []
     monkeypatch.setattr(module.Stream, 'lend', late_lend)
-    with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
+    with ScriptedMaster(heartbeats=False, heartbeat_interval=60.0) as peer, \
+            scheduling(peer.address) as (driver, recorder):
         peer.await_subscribe()
         send_one_by_one(peer, recorder, 0, 10)
         assert lent

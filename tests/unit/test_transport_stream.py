@@ -188,7 +188,7 @@ def read_slowly(pieces, make=Lending):
     return listener
 
 
-SMALL = [('%d' % number).encode('ascii') * (1 + number % 20) for number in range(300)]
+SMALL = [('%d' % number).encode('ascii') * (1 + number % 20) for number in range(100)]
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_the_loop_reads_on_when_nothing_comes():
         yield HEAD
         for piece in in_pieces(SMALL):
             yield piece
-            if piece == in_pieces(SMALL)[100]:
+            if piece == in_pieces(SMALL)[50]:
                 wait_until(lambda: listeners[0].stream._is_reading)
 
     listener = read_slowly(paused(), lambda loop: listeners.append(Lending(loop)) or listeners[0])
@@ -226,7 +226,7 @@ def test_the_loop_reads_on_when_nothing_comes():
 
 
 def test_what_is_more_than_records_is_left_to_the_loop(patient):
-    records = SMALL[:50] + [b'for the loop'] + SMALL[50:]
+    records = SMALL[:30] + [b'for the loop'] + SMALL[30:]
     listener = read_slowly([HEAD] + in_pieces(records))
     assert listener.records == records and listener.by_reader
 

@@ -197,7 +197,7 @@ def patient(monkeypatch):
     monkeypatch.setattr(module, 'LENT', 5.0)
 
 
-@pytest.mark.parametrize('size', [None, 7, 1000])
+@pytest.mark.parametrize('size', [None, 7, 200])
 def test_records_that_come_fast_are_read_by_the_thread_that_the_stream_is_lent_to(size, patient):
     listener = read_slowly([HEAD] + in_pieces(SMALL, size))
     assert listener.records == SMALL

@@ -127,6 +127,18 @@ class MesosExecutorDriver(Process, ExecutorDriver):
                 raise
             logger.warning('the update of task %s is kept: %s', _task_id(status), str(error))
 
+    def _report(self, status, answered):
+        """The same as :meth:`sendStatusUpdate` for a thread that must not wait: a refusal is only logged.
+
+        Without a subscription the update waits for the next; else ``answered()`` is called once, on any thread and
+        perhaps not soon, when the agent has taken the update or it is clear that it has not.
+        """
+        key = self._enter(status)
+        if self.connected:
+            self._resend(key, status, answered, is_forgotten=True)
+        else:
+            answered()
+
     def _keeps(self, key, error, subscription):
         """Whether the update `key` stays in the ledger although sending it ended with `error`.
 
@@ -265,15 +277,17 @@ class MesosExecutorDriver(Process, ExecutorDriver):
                               self._request_headers(), _forget_answer)
             self._beat_later()
 
-    def _resend(self, key, status):
+    def _resend(self, key, status, answered=None, is_forgotten=False):
         subscription = self._subscription()
 
         def finished(_body, error):
             if error is not None and not self._keeps(key, error, subscription):
                 logger.error('an update is lost, the agent refused it: %s', str(error))
+            if answered is not None:
+                answered()
 
         self._life.submit(calls.update(self.framework_id, self.executor_id, status), self._path,
-                          self._request_headers(), finished)
+                          self._request_headers(), finished, is_forgotten)
 
     def deliver(self, number, batch):
         """Keep the ledger before any callback: a subscription may end while events wait for theirs."""

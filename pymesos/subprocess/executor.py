@@ -1,7 +1,7 @@
 """The executor that runs the commands of a program on an agent: ``python -m pymesos.subprocess.executor``.
 
 One process for all commands of the program that the agent has, started by Mesos. The main thread takes signals, the
-loop's thread does everything with commands and links, one thread sends status updates, and the driver has its two.
+loop's thread does everything with commands and links, and the driver has its two.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -13,10 +13,9 @@ import sys
 import threading
 
 from .._compat import monotonic
-from ..errors import MesosError, MessageError
+from ..errors import MessageError
 from ..executor import MesosExecutorDriver
 from ..serving.loop import Loop
-from ..transport.mailbox import Mailbox
 from .agent.children import Children, SignalWatch
 from .agent.command import Command, read_ticket
 from .agent.dialler import Exchange, Patience
@@ -39,9 +38,6 @@ LOOK_EVERY = 0.05
 #: Descriptors that the executor may have, where the system lets it: a command takes up to four.
 DESCRIPTORS = 4096
 
-#: Bytes of updates that may wait for the agent; above it nothing happens, there is nobody to be held up.
-MAX_QUEUED = 1024 * 1024
-
 # Not by __name__, which is __main__ in the process of an executor.
 logger = logging.getLogger('pymesos.subprocess.executor')
 
@@ -58,7 +54,6 @@ class CommandExecutor(object):
         self._loop = Loop('pymesos-commands', failed=_failed)
         self.exchange = Exchange(self._loop)
         self.children = Children(self._loop, watch)
-        self._updates = Mailbox('pymesos-updates', MAX_QUEUED, lambda: None, _failed_update)
         self._driver = None
         self._commands = {}             # task id: Command
         self._is_ending = False
@@ -68,7 +63,6 @@ class CommandExecutor(object):
         """Start the threads; `driver` is the :class:`~pymesos.MesosExecutorDriver`. Any thread."""
         self._driver = driver
         self._loop.start()
-        self._updates.start()
         self._loop.carry_out(self.children.open)
 
     def stop(self, message):
@@ -78,15 +72,11 @@ class CommandExecutor(object):
         """
         self._loop.order(lambda: self._end_all(message))
         self._has_ended.wait(self._driver.grace_shutdown_period + LONGEST_GRACE)
-        flushed = threading.Event()
-        self._updates.put(0, flushed.set)
-        flushed.wait(RESERVE)
 
     def close(self):
         """Stop the threads."""
         self._loop.carry_out(self.children.close)
         self._loop.stop()
-        self._updates.close()
 
     # ---- the driver's callbacks, on its thread
 
@@ -142,7 +132,7 @@ class CommandExecutor(object):
 
     def update(self, status):
         """Send a TaskStatus (dict), in order with all others."""
-        self._updates.put(len(status.get('message') or ''), self._driver.sendStatusUpdate, status)
+        self._driver.report(status)
 
     def forget(self, command):
         """A command has ended and the program has all of it, or cannot be told."""
@@ -163,24 +153,42 @@ class CommandExecutor(object):
         self._look(monotonic() + grace, None)
 
     def _look(self, kill_at, leave_at):
-        """Whether all is over: first that nothing runs, then, for a moment, that the programs have all."""
+        """Whether all is over: first that nothing runs, then, for a moment, that the programs and Mesos have all."""
         now = monotonic()
         is_quiet = not len(self.children) and not self.children.has_left_over
         if leave_at is None and (is_quiet or now >= kill_at):
             self.children.kill_all(signal.SIGKILL)
             leave_at = now + LINGER
-        if leave_at is not None and (now >= leave_at or is_quiet and not self._commands):
+        if leave_at is not None and (now >= leave_at or is_quiet and not self._commands) and (
+                not self._driver.unanswered or now >= leave_at - LINGER + RESERVE):
             self._has_ended.set()
             return
         self._loop.call_later(LOOK_EVERY, lambda: self._look(kill_at, leave_at))
 
 
 class _Driver(MesosExecutorDriver):
-    """A driver that tells of its end without anybody waiting in a lock: on 2.7 that is a wait that polls."""
+    """A driver for a thread that must not wait; it tells of its end without anybody waiting in a lock: on 2.7 that is
+    a wait that polls.
+    """
 
     def __init__(self, executor, ended):
         super(_Driver, self).__init__(executor)
         self._tell_ended = ended
+        self._reported = self._answered = 0
+
+    def report(self, status):
+        """Send a TaskStatus (dict), in order with all others. For the commands' loop."""
+        self._reported += 1
+        self._report(status, self._count_answer)
+
+    @property
+    def unanswered(self):
+        """How many updates were written and the agent has not answered."""
+        return self._reported - self._answered
+
+    def _count_answer(self):
+        with self._ledger_lock:
+            self._answered += 1
 
     def ended(self):
         """See the base class."""
@@ -191,11 +199,6 @@ class _Driver(MesosExecutorDriver):
 def _failed(_error):
     """Something on the loop's thread raised: a fault of ours, which must not end all other commands."""
     logger.exception('a fault of the executor')
-
-
-def _failed_update(exc_info):
-    is_known = isinstance(exc_info[1], MesosError)
-    logger.error('an update cannot be sent: %s', exc_info[1], exc_info=None if is_known else exc_info)
 
 
 def _ignore(_number, _frame):

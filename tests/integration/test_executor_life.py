@@ -437,6 +437,74 @@ def test_newer_updates_do_not_overtake_those_that_waited_for_the_subscription(mo
                 assert first == states
 
 
+def report(driver, answered, *updates):
+    """Have updates reported by a thread that waits for nothing."""
+    thread = threading.Thread(target=lambda: [
+        driver._report(update, lambda: answered.append(driver)) for update in updates])
+    thread.start()
+    thread.join()
+
+
+def test_report_waits_for_no_answer(monkeypatch):
+    answered = []
+    with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, recorder):
+        recorder.wait('registered')
+        agent.hold_answers('UPDATE')
+        report(driver, answered, status(state='TASK_RUNNING'), status(state='TASK_FINISHED'))
+        agent.await_call('UPDATE')
+        assert not answered and len(driver.updates) == 2
+        agent.release_answers()
+        agent.await_call('UPDATE', count=2)
+        wait_until(lambda: len(answered) == 2 and not driver.updates)
+        assert [call.body['update']['status']['state'] for call in agent.calls_of('UPDATE')] == [
+            'TASK_RUNNING', 'TASK_FINISHED']
+
+
+def test_report_that_is_refused_is_logged_and_the_next_one_sent(monkeypatch, caplog):
+    answered = []
+    with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, recorder):
+        recorder.wait('registered')
+        report(driver, answered, status(source='SOURCE_MASTER'))
+        wait_until(lambda: 'an update is lost, the agent refused it: ' in caplog.text)
+        assert not driver.updates
+        report(driver, answered, status(state='TASK_FINISHED'))
+        wait_until(lambda: len(answered) == 2 and not driver.updates)
+
+
+def test_reports_without_a_connection_are_kept_and_replayed(monkeypatch):
+    answered = []
+    with ScriptedAgent() as agent, FaultProxy(agent.address) as proxy:
+        monkeypatch.setattr(agent, 'environment', lambda **options: dict(
+            ScriptedAgent.environment(agent, **options), MESOS_AGENT_ENDPOINT=proxy.address))
+        with executing(agent, monkeypatch, environment=CHECKPOINT) as (driver, recorder):
+            recorder.wait('registered')
+            proxy.refuse()
+            proxy.reset()
+            recorder.wait('disconnected')
+            report(driver, answered, status(state='TASK_RUNNING'), status(state='TASK_FINISHED'))
+            assert len(answered) == len(driver.updates) == 2
+            proxy.accept()
+            recorder.wait('reregistered')
+            assert replayed(agent.calls_of('SUBSCRIBE')[-1]) == [('t1', 'TASK_RUNNING'), ('t1', 'TASK_FINISHED')]
+            wait_until(lambda: not driver.updates)
+
+
+def test_report_that_got_no_answer_is_replayed_by_the_next_subscription(monkeypatch):
+    answered = []
+    with ScriptedAgent() as agent, executing(
+            agent, monkeypatch, environment=CHECKPOINT, http_timeout=0.5) as (driver, recorder):
+        recorder.wait('registered')
+        agent.acknowledges = False
+        agent.hold_answers('UPDATE')
+        report(driver, answered, status())
+        wait_until(lambda: answered)
+        agent.acknowledges = True
+        agent.release_answers()
+        recorder.wait('reregistered')
+        assert replayed(agent.calls_of('SUBSCRIBE')[-1]) == [('t1', 'TASK_RUNNING')]
+        wait_until(lambda: not driver.updates)
+
+
 def test_same_dict_with_other_content_gets_a_new_uuid(monkeypatch):
     with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, recorder):
         recorder.wait('registered')

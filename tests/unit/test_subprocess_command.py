@@ -11,7 +11,7 @@ from binascii import hexlify
 
 import pytest
 
-from pymesos.errors import CallRejected, MessageError
+from pymesos.errors import MessageError
 from pymesos.subprocess import executor as executor_module
 from pymesos.subprocess.agent.children import SignalWatch
 from pymesos.subprocess.agent.command import describe_end, read_ticket
@@ -33,11 +33,9 @@ class Driver(object):
 
     def __init__(self):
         self.updates = []
-        self.refuses = False
+        self.unanswered = 0
 
-    def sendStatusUpdate(self, status):
-        if self.refuses:
-            raise CallRejected('UPDATE: refused')
+    def report(self, status):
         self.updates.append(status)
 
 
@@ -169,16 +167,20 @@ def test_signal_zero_and_messages_of_later_versions_do_nothing(house):
     assert house.await_end()['state'] == 'TASK_FINISHED'
 
 
-def test_update_that_is_refused_is_logged_and_the_next_one_sent(house, caplog):
-    house.driver.refuses = True
-    session = house.launch(['true'])
-    exited = []
-    session.on_exited = exited.append
-    wait_until(lambda: exited)
-    wait_until(lambda: 'an update cannot be sent: UPDATE: refused' in caplog.text)
-    house.driver.refuses = False
-    house.launch(['true'])
-    assert house.await_end()['state'] == 'TASK_FINISHED'
+def test_stop_waits_until_the_agent_has_answered(house):
+    house.driver.unanswered = 1
+    stopping = threading.Thread(target=house.executor.stop, args=('so it goes',))
+    stopping.start()
+    stopping.join(0.3)
+    assert stopping.is_alive()
+    house.driver.unanswered = 0
+    stopping.join(30)
+    assert not stopping.is_alive()
+
+
+def test_stop_does_not_wait_for_an_agent_that_answers_nothing(house):
+    house.driver.unanswered = 1
+    house.executor.stop('so it goes')
 
 
 def test_fault_of_ours_is_logged_and_ends_nobody_else(house, caplog):

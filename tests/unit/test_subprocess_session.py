@@ -8,7 +8,7 @@ import pytest
 from pymesos._compat import monotonic
 from pymesos.errors import ConnectionLost, ProtocolError, UsageError
 from pymesos.subprocess.streams import session as session_module
-from pymesos.subprocess.streams.protocol import STDERR, STDIN, STDOUT
+from pymesos.subprocess.streams.protocol import CONTROL, DATA, STDERR, STDIN, STDOUT, encode_control, pack_head
 from pymesos.subprocess.streams.session import Session
 from pymesos.testing import wait_until
 from subprocess_conduits import World, is_open, make_pipe, read_all
@@ -412,9 +412,18 @@ def test_wrong_message_of_a_running_command_breaks_the_session(attempt, message)
     assert isinstance(attempt.told[-1][1], ProtocolError)
 
 
+def test_nothing_is_written_before_start(attempt):
+    attempt.connect()
+    attempt.rests()
+    assert not attempt.executor.link._is_resumed
+    attempt.do(attempt.session.start, START)
+    wait_until(lambda: attempt.executor.messages == [START])
+
+
 def test_message_before_start_breaks_the_session(attempt):
     attempt.connect()
-    attempt.says(STARTED)
+    record = encode_control(STARTED)            # a decent executor waits for our RESUME
+    attempt.do(attempt.executor._carrier._socket.send, pack_head(DATA, CONTROL, len(record)) + record)
     attempt.wait('connected', 'closed', 'broken')
     assert str(attempt.told[-1][1]) == 'the executor says STARTED while the command is connected'
 

@@ -44,10 +44,15 @@ class Carrier(object):
         self._pending = deque()         # what the kernel has not taken
         self._events = 0
         self._is_reading = False
+        self._is_silent = False         # writes nothing yet
         self._timer = None
 
-    def start(self, trailing=b''):
-        """Begin; `trailing` are bytes of the link that were read with the handshake."""
+    def start(self, trailing=b'', is_silent=False):
+        """Begin; `trailing` are bytes of the link that were read with the handshake.
+
+        If it `is_silent` nothing is written before :meth:`speak`.
+        """
+        self._is_silent = is_silent
         self._link.connected(monotonic())
         self._watch(selectors.EVENT_READ)
         self._timer = self._loop.call_later(LOOK_EVERY, self._look)
@@ -60,9 +65,13 @@ class Carrier(object):
         """Whether the kernel has taken all that there was to send."""
         return not self._pending
 
+    def speak(self):
+        """Write from the next :meth:`flush` on."""
+        self._is_silent = False
+
     def flush(self):
         """Write what the link has to say. To be called after everything that is done to the link."""
-        if self._is_reading:            # it is done at the end of that, once
+        if self._is_reading or self._is_silent:     # it is done at the end of that, once
             return
         while self.is_open:
             if not self._pending:
@@ -208,12 +217,20 @@ class Conduit(object):
         """Whether the kernel has taken all that there was to send."""
         return self._carrier is None or self._carrier.is_flushed
 
-    def adopt(self, sock, trailing=b''):
-        """Carry the link over a proven socket that does not block, in place of the one before."""
+    def adopt(self, sock, trailing=b'', is_silent=False):
+        """Carry the link over a proven socket that does not block, in place of the one before.
+
+        If it `is_silent` nothing is written before :meth:`speak`: what there is to say then goes in one packet.
+        """
         self.drop()
         carrier = self._carrier = Carrier(self.loop, sock, self.link, self._handle,
                                           self._look_whether_settled, self._lose)
-        carrier.start(trailing)
+        carrier.start(trailing, is_silent)
+
+    def speak(self):
+        """Write from the next :meth:`flush` on."""
+        if self._carrier is not None:
+            self._carrier.speak()
 
     def drop(self):
         """Close the connection; the link stays."""

@@ -100,6 +100,7 @@ class Session(Conduit):
         self._phase = 'started'
         if STDIN not in self.sources:
             self.link.end(STDIN)
+        self.speak()
         self.send_message(spec)
         if not self.is_connected:
             self._await_connection()
@@ -138,7 +139,7 @@ class Session(Conduit):
     def adopt(self, sock, trailing=b''):
         """The executor has proved itself on a new connection."""
         self._cancel_timer()
-        super(Session, self).adopt(sock, trailing)
+        super(Session, self).adopt(sock, trailing, is_silent=self._phase in ('new', 'connected'))
         if self._phase == 'new' and self.is_connected:
             self._phase = 'connected'
             self.on_connected(self)

@@ -187,15 +187,16 @@ def _folder(cwd):
 
 
 def _environment(env):
-    if env is None:
-        env = getattr(os, 'environb', os.environ)
-    packed = {}
-    for name, value in env.items():
-        name = _system_bytes(name)
+    pairs = []
+    for name, value in (getattr(os, 'environb', os.environ) if env is None else env).items():
+        name = fsencode(name)
         if b'=' in name:
             raise ValueError('illegal environment variable name')
-        packed[encode_data(name)] = encode_data(_system_bytes(value))
-    return packed
+        pairs.append(name + b'=' + fsencode(value))
+    packed = b'\0'.join(pairs)     # protocol.unpack_environment() reads it
+    if packed.count(b'\0') > max(0, len(pairs) - 1):
+        raise NullByteError('embedded null byte')
+    return encode_data(packed)
 
 
 def _identity(what, identity):

@@ -12,6 +12,7 @@ import traceback
 
 from pymesos._compat import fsdecode
 from pymesos.subprocess.errors import remote_error
+from pymesos.subprocess.streams.protocol import unpack_environment
 from pymesos.utils import decode_data, encode_data
 
 
@@ -80,7 +81,7 @@ class Remote(object):
                 stdin=ends[0], stdout=ends[1], stderr=ends[2], close_fds=True, shell=spec['shell'],
                 cwd=fsdecode(decode_data(spec['cwd'])),
                 preexec_fn=request.preexec and pickle.loads(request.preexec),
-                env=dict((decode_data(name), decode_data(value)) for name, value in spec['env'].items()), **options)
+                env=unpack_environment(spec['env']), **options)
         finally:
             null.close()
 

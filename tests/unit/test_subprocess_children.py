@@ -306,7 +306,7 @@ def test_user_that_one_may_not_become_is_an_error(home):
 
 def test_message_that_makes_no_sense_is_an_error_and_no_crash(home):
     for spec in ({}, {'args': []}, {'args': 5}, {'args': ['!']}, {'args': ['dHJ1ZQ=='], 'env': 7},
-                 {'args': ['dHJ1ZQBl']}, {'args': ['dHJ1ZQ=='], 'umask': 'x'}):
+                 {'args': ['dHJ1ZQBl']}, {'args': ['dHJ1ZQ=='], 'umask': 'x'}, {'args': ['dHJ1ZQ=='], 'env': 'eA=='}):
         listener = Listener()
         home.do(lambda: home.children.start(spec, None, listener))
         wait_until(lambda: listener.heard == ['opened', 'not started'])

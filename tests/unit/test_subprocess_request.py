@@ -8,6 +8,7 @@ import pytest
 from pymesos._compat import NullByteError
 from pymesos.errors import UsageError
 from pymesos.subprocess.request import NULL, PIPE, TO_STDOUT, Request, command_text, make_spec
+from pymesos.subprocess.streams.protocol import unpack_environment
 from pymesos.utils import decode_data, encode_data
 
 
@@ -25,7 +26,7 @@ def test_start_message_has_every_member():
     spec = make_spec(['a', u'b', b'c'], cwd='/x', env={'A': 'b'})
     assert spec == {
         'type': 'START', 'args': [encode_data(part) for part in (b'a', b'b', b'c')], 'executable': None, 'shell': False,
-        'cwd': encode_data(b'/x'), 'cwd_must_exist': True, 'env': {encode_data(b'A'): encode_data(b'b')},
+        'cwd': encode_data(b'/x'), 'cwd_must_exist': True, 'env': encode_data(b'A=b'),
         'env_is_inherited': False, 'stdin': PIPE, 'stdout': PIPE, 'stderr': PIPE, 'umask': None, 'user': None,
         'group': None, 'extra_groups': None, 'start_new_session': False, 'process_group': None,
         'restore_signals': True, 'has_preexec': False}
@@ -45,9 +46,20 @@ def test_values_reach_the_start_message():
 def test_default_environment_is_the_programs(monkeypatch):
     monkeypatch.setenv('PYMESOS_TEST_NAME', 'its value')
     spec = make_spec(['a'])
-    assert spec['env'][encode_data(b'PYMESOS_TEST_NAME')] == encode_data(b'its value')
+    assert unpack_environment(spec['env'])[b'PYMESOS_TEST_NAME'] == b'its value'
     assert spec['env_is_inherited']
-    assert make_spec(['a'], env={})['env'] == {}
+    assert unpack_environment(make_spec(['a'], env={})['env']) == {}
+
+
+def test_environment_comes_out_as_it_went_in():
+    env = {b'EMPTY': b'', b'SIGNS': b'a=b=c\n', b'BYTES': b'\xff\xfe'}
+    assert unpack_environment(make_spec(['a'], env=env)['env']) == env
+
+
+@pytest.mark.parametrize('env', [{'A': 'b\0'}, {'A': '\0', 'C': 'd'}, {'A\0': ''}])
+def test_null_bytes_in_the_environment_are_refused(env):
+    with pytest.raises(NullByteError):
+        make_spec(['a'], env=env)
 
 
 def test_default_folder_is_the_programs_and_need_not_exist(tmpdir, monkeypatch):

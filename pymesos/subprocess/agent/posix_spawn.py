@@ -92,16 +92,19 @@ def _try_all(executable, env, actions, attributes, argv, envp):
 
 
 def _candidates(executable, env):
+    """The paths to try, one after the other."""
     if os.path.dirname(executable):
-        return [executable]
+        yield executable
+        return
     if env is None:
         path = getattr(os, 'environb', os.environ).get(b'PATH')
     else:
         path = env.get(b'PATH')
-    folders = (os.defpath.encode('ascii') if path is None else path).split(b':')
-    paths = [os.path.join(folder, executable) for folder in folders]
-    # A try costs half a millisecond; what is relative is so to another folder than ours.
-    return [path for path in paths if not os.path.isabs(path) or _may_exist(path)]
+    for folder in (os.defpath.encode('ascii') if path is None else path).split(b':'):
+        candidate = os.path.join(folder, executable)
+        # A try costs half a millisecond; what is relative is so to another folder than ours.
+        if not os.path.isabs(candidate) or _may_exist(candidate):
+            yield candidate
 
 
 def _may_exist(path):

@@ -17,6 +17,7 @@ import six
 
 from ..._compat import close_on_exec, fsencode, getfullargspec, pipe, socket_errors
 from ...utils import decode_data, encode_data
+from ..streams.protocol import unpack_environment
 
 __all__ = ['NotStarted', 'Report', 'close_all_on_exec', 'describe', 'spawn']
 
@@ -118,9 +119,8 @@ class _Order(object):
         #: Whether it is what the program has itself, so that a ``preexec_fn`` may change it as it may locally.
         self.is_env_inherited = bool(spec.get('env_is_inherited'))
         #: None for that of the executor, out of which its driver took the token.
-        self.env = None if packed is None else dict(
-            (decode_data(name), decode_data(packed[name])) for name in packed)
-        if any(b'\0' in text for text in self.args + [self.executable] + list(_texts_of(self.env))):
+        self.env = None if packed is None else unpack_environment(packed)
+        if any(b'\0' in text for text in self.args + [self.executable]):
             raise ValueError('embedded null byte')
         self.cwd = _optional(spec.get('cwd'))
         if self.cwd is not None and not spec.get('cwd_must_exist') and not _may_enter(self.cwd):
@@ -330,10 +330,6 @@ def _words(error):
 
 def _may_enter(folder):
     return os.path.isdir(folder) and os.access(folder, os.X_OK)
-
-
-def _texts_of(env):
-    return [] if env is None else list(env) + list(env.values())
 
 
 def _optional(data):

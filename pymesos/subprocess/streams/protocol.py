@@ -31,6 +31,7 @@ from hashlib import sha256
 import six
 
 from ...errors import MessageError, ProtocolError, UsageError, excerpt
+from ...utils import decode_data
 from ...wire import recordio
 from ...wire.messages import dumps, loads
 
@@ -39,7 +40,7 @@ __all__ = ['CONTROL', 'CREDIT', 'Caller', 'ControlDecoder', 'DATA', 'END', 'EXEC
            'PROGRAM_SENDS', 'PROOF_SIZE', 'RESUME', 'STDERR', 'STDIN', 'STDOUT', 'STOP', 'WELCOME_SIZE',
            'encode_control', 'is_hello_genuine', 'is_proof', 'make_hello', 'make_proof', 'make_welcome', 'pack_credit',
            'pack_end', 'pack_head', 'pack_resume', 'read_head', 'read_hello', 'unpack_credit', 'unpack_end',
-           'unpack_resume']
+           'unpack_environment', 'unpack_resume']
 
 # ---- the handshake
 
@@ -228,6 +229,15 @@ def encode_control(message):
         raise UsageError('cannot send a %s of %d bytes: at most %d are allowed'
                          % (message.get('type'), len(record), MAX_RECORD))
     return recordio.encode(record)
+
+
+def unpack_environment(packed):
+    """The dict (bytes) that is the ``env`` of a START: ``name=value`` with null bytes between them, in base64.
+
+    Raises ValueError, or TypeError, for what is none.
+    """
+    data = decode_data(packed)
+    return dict(pair.split(b'=', 1) for pair in data.split(b'\0')) if data else {}
 
 
 class ControlDecoder(object):

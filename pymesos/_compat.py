@@ -91,7 +91,7 @@ def close_on_exec(descriptor):
     Python 3.4 does so by itself (PEP 446); here it is a second look that costs nothing.
     """
     number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
-    fcntl.fcntl(number, fcntl.F_SETFD, fcntl.fcntl(number, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
+    fcntl.fcntl(number, fcntl.F_SETFD, fcntl.FD_CLOEXEC)        # there is no other such flag
     return descriptor
 
 
@@ -214,10 +214,15 @@ def is_broken_pipe(error):
     return error.errno == errno.EPIPE or (not PY2 and isinstance(error, BrokenPipeError))   # noqa: F821
 
 
+#: For which 2.7 has no name; None where its number is not known.
+_DUPLICATE_CLOSED_ON_EXEC = getattr(fcntl, 'F_DUPFD_CLOEXEC', 1030 if sys.platform.startswith('linux') else None)
+
+
 def duplicate(descriptor):
     """A duplicate of a descriptor: close-on-exec, and none of those that are the standard streams'."""
-    # 2.7 has no name for the one that closes on exec at once: there another thread may fork in between.
-    return close_on_exec(fcntl.fcntl(descriptor, getattr(fcntl, 'F_DUPFD_CLOEXEC', fcntl.F_DUPFD), 3))
+    if _DUPLICATE_CLOSED_ON_EXEC is not None:
+        return fcntl.fcntl(descriptor, _DUPLICATE_CLOSED_ON_EXEC, 3)
+    return close_on_exec(fcntl.fcntl(descriptor, fcntl.F_DUPFD, 3))     # another thread may fork in between
 
 
 def clear_of_standard_streams(sock):

@@ -99,6 +99,7 @@ class Resources(object):
 
     def __init__(self, resources=()):
         self._amounts = OrderedDict()
+        self._scalars = {}              # what scalar() has found
         if isinstance(resources, Resources):
             self._amounts.update(resources._amounts)
             return
@@ -109,7 +110,11 @@ class Resources(object):
 
     def scalar(self, name):
         """How much there is of the scalar `name`, as a float; 0.0 if there is none."""
-        return sum(_thousandths(kind, amount) for kind, amount in self._of(name, 'SCALAR')) / 1000
+        found = self._scalars.get(name)
+        if found is None:
+            found = self._scalars[name] = sum(
+                _thousandths(kind, amount) for kind, amount in self._of(name, 'SCALAR')) / 1000
+        return found
 
     def ranges(self, name):
         """The ranges `name`, a list of (begin, end), both inclusive, sorted and as few as may be."""

@@ -81,10 +81,11 @@ class Listener(object):
             self.loop.watch(self._socket, selectors.EVENT_READ, 0, None)
 
     def _accept(self, _events):
+        most = _most_peers()
         for _ in range(AT_ONCE):
             if self._is_closed:
                 return
-            if len(self.loop.peers) >= _most_peers():
+            if len(self.loop.peers) >= most:
                 self._make_room()
             try:
                 sock, _ = self._socket.accept()

@@ -22,6 +22,9 @@ MAX_PATIENCE = 86400.0
 #: Connections that may wait to be accepted: a cluster's clients come all at once.
 BACKLOG = 1024
 
+#: How often in one turn those orders are followed that came of the round before; then sockets get their turn.
+MOST_ROUNDS = 4
+
 #: Timers that were called off stay in the heap until they would have fired, or until they are so many, and most of it.
 CANCELLED_TIMERS = 1000
 
@@ -93,6 +96,8 @@ class Loop(object):
             close_on_exec(self.selector)
         #: Every :class:`~pymesos.serving.peer.Peer` that is served on it; kept by the listeners.
         self.peers = set()
+        #: The monotonic time when the turn began that the thread is in: to ask the system is dear on Python 2.7.
+        self.now = monotonic()
         self._closing = closing or (lambda: None)
         self._failed = failed
         self._alarm, self._waker = (close_on_exec(end) for end in socket.socketpair())
@@ -179,8 +184,10 @@ class Loop(object):
         return timer
 
     def call_later(self, delay, function):
-        """Call `function` in `delay` seconds; returns a :class:`Timer`. From any thread."""
-        return self.call_at(monotonic() + delay, function)
+        """Call `function` in `delay` seconds, on the thread from :attr:`now` on; returns a :class:`Timer`. From any
+        thread.
+        """
+        return self.call_at((self.now if self.is_own_thread() else monotonic()) + delay, function)
 
     def count_cancelled(self):
         """A timer was called off. For :class:`Timer`."""
@@ -217,9 +224,11 @@ class Loop(object):
     def _run(self):
         try:
             while not self._is_stopping:
-                for key, events in select_from(self.selector, self._patience()):
+                found = select_from(self.selector, self._patience())
+                self.now = monotonic()
+                for key, events in found:
                     self._call(key.data, events)
-                key = None              # what it leads to may have ended: not to be kept until the next event
+                key = found = None      # what it leads to may have ended: not to be kept until the next event
                 self._follow_orders()
                 self._fire_timers()
         finally:
@@ -242,10 +251,13 @@ class Loop(object):
         return min(max(0.0, self._timers[0][0] - monotonic()), MAX_PATIENCE) if self._timers else None
 
     def _follow_orders(self):
-        with self._lock:
-            orders, self._orders = self._orders, []
-        for function in orders:
-            self._call(function)
+        for _ in range(MOST_ROUNDS):
+            with self._lock:
+                orders, self._orders = self._orders, []
+            for function in orders:
+                self._call(function)
+            if not self._orders:
+                return
 
     def _push(self, timer):
         if self._cancelled > CANCELLED_TIMERS and 2 * self._cancelled > len(self._timers):
@@ -255,8 +267,7 @@ class Loop(object):
         heapq.heappush(self._timers, (timer.when, next(self._serial), timer))
 
     def _fire_timers(self):
-        now = monotonic()
-        while self._timers and self._timers[0][0] <= now:
+        while self._timers and self._timers[0][0] <= self.now:
             self._call(heapq.heappop(self._timers)[2].fire)
 
     def _clean_up(self):

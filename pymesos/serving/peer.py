@@ -7,11 +7,11 @@ import ssl
 import struct
 from collections import deque
 
-from .._compat import monotonic, selectors, socket_errors
+from .._compat import selectors, socket_errors
 
 __all__ = ['Peer']
 
-#: Bytes asked of a socket at once, and about as many given to it.
+#: Bytes asked of a socket at once where nobody says otherwise, and about as many given to it.
 PIECE = 256 * 1024
 
 #: Seconds that a closing connection waits for the peer to close as well. To close while bytes are unread would
@@ -43,11 +43,14 @@ class Peer(object):
         self._is_peer_done = False
         self._ending = None             # 'close' or 'half' once all is sent; 'done' when that has happened
         #: When something was last read (monotonic).
-        self.last_heard = monotonic()
+        self.last_heard = server.loop.now
         self._is_greeted = server.ssl_context is None
         self._events = selectors.EVENT_READ
 
     # -- to be overridden -------------------------------------------------------------------------------
+
+    #: Bytes asked of the socket at once. To have room for many costs time, even where few come.
+    read_size = PIECE
 
     #: What it is worth to us, the least first, if there are too many; None if it must not be closed for others.
     worth = None
@@ -156,7 +159,7 @@ class Peer(object):
         # A TLS socket may hold bytes that no selector sees, so it is read until it says that there are no more.
         while self.is_open:
             try:
-                data = self.sock.recv(PIECE)
+                data = self.sock.recv(self.read_size)
             except _BLOCKED:
                 return
             except socket_errors as error:
@@ -167,7 +170,7 @@ class Peer(object):
                 self._is_peer_done = True
                 self.finished()
                 return
-            self.last_heard = monotonic()
+            self.last_heard = self.server.loop.now
             if self._ending is None:
                 self.received(data)
             if self.server.ssl_context is None:
@@ -218,7 +221,7 @@ class Peer(object):
             self.close()
             return
         if must_close:
-            self.server.loop.call_at(monotonic() + LINGER, self.close)
+            self.server.loop.call_later(LINGER, self.close)
 
 
 def _is_blocked(error):

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import threading
+from collections import namedtuple
 
 import six
 
@@ -84,25 +85,25 @@ class Ends(object):
             raise ValueError('STDOUT can only be used for stderr')
         self._chosen = [_choose(stdin, 0), _choose(stdout, 1)]
         is_joined = stderr is not None and stderr == STDOUT
-        self._chosen.append((None, None) if is_joined else _choose(stderr, 2))
+        self._chosen.append(_NOTHING if is_joined else _choose(stderr, 2))
         is_joined = is_joined or _is_same(self._chosen[1], self._chosen[2])
         if is_joined:
             # One pipe on the agent: the order of what is written to both is kept.
-            self._chosen[2] = (None, None)
+            self._chosen[2] = _NOTHING
         #: How the agent connects stdin, stdout and stderr: arguments of :func:`~.request.make_spec`.
         self.modes = dict(zip(('stdin', 'stdout', 'stderr'),
-                              [request.NULL if kind is None else request.PIPE for _, kind in self._chosen]))
+                              [request.NULL if choice.kind is None else request.PIPE for choice in self._chosen]))
         if is_joined:
             self.modes['stderr'] = request.TO_STDOUT
         #: Whether stdin is the program's own.
-        self.is_stdin_inherited = self._chosen[0][1] == request.INHERITED
+        self.is_stdin_inherited = self._chosen[0].kind == request.INHERITED
         self._callers = [None, None, None]
         self._streams = [None, None, None]
 
     def open(self, pipesize=-1):
         """Make the pipes, of `pipesize` bytes if above 0, and duplicate the descriptors; OSError if that fails."""
         try:
-            for number, (descriptor, kind) in enumerate(self._chosen):
+            for number, (descriptor, kind, _status) in enumerate(self._chosen):
                 if kind == request.PIPE:
                     ours, callers = _make_pipe(number == 0, pipesize)
                     self._callers[number] = callers
@@ -141,8 +142,15 @@ class Ends(object):
         self._callers, self._streams = [None, None, None], [None, None, None]
 
 
+#: One argument: its descriptor and what fstat() says of it, None where there is none; its kind, None where nothing
+#: flows.
+_Choice = namedtuple('_Choice', 'descriptor kind status')
+
+_NOTHING = _Choice(None, None, None)
+
+
 def _choose(given, number):
-    """(descriptor or None, kind) for one argument; the kind is None where nothing flows.
+    """The :class:`_Choice` for one argument.
 
     What is connected to /dev/null here is so on the agent: its bytes need not travel.
     """
@@ -152,16 +160,16 @@ def _choose(given, number):
     elif not isinstance(given, six.integer_types):
         given = given.fileno()
     if given == PIPE:
-        return None, request.PIPE
+        return _Choice(None, request.PIPE, None)
     if given == DEVNULL:
-        return None, None
+        return _NOTHING
     try:
         status = os.fstat(given)
     except OSError:
         if kind == request.INHERITED:       # the program has closed it
-            return None, None
+            return _NOTHING
         raise
-    return (None, None) if _is_null(status) else (given, kind)
+    return _NOTHING if _is_null(status) else _Choice(given, kind, status)
 
 
 def _is_null(status):
@@ -176,11 +184,11 @@ def _is_same(first, second):
 
     Two descriptors of one regular file may have an offset each, which cannot be seen: they are told apart.
     """
-    if first[0] is None or second[0] is None:
+    if first.descriptor is None or second.descriptor is None:
         return False
-    if first[0] == second[0]:
+    if first.descriptor == second.descriptor:
         return True
-    one, other = os.fstat(first[0]), os.fstat(second[0])
+    one, other = first.status, second.status
     return (not stat.S_ISREG(one.st_mode)
             and (one.st_dev, one.st_ino, one.st_rdev) == (other.st_dev, other.st_ino, other.st_rdev))
 
@@ -190,7 +198,7 @@ def _make_pipe(is_stdin, pipesize):
     reading, writing = ends = [_lift(end) for end in os.pipe()]
     ours, callers = (reading, writing) if is_stdin else (writing, reading)
     try:
-        fcntl.fcntl(ours, fcntl.F_SETFL, fcntl.fcntl(ours, fcntl.F_GETFL) | os.O_NONBLOCK)
+        fcntl.fcntl(ours, fcntl.F_SETFL, os.O_NONBLOCK)
         if pipesize > 0:
             set_pipe_size(callers, pipesize)
     except (OSError, IOError):

@@ -5,7 +5,7 @@ import pytest
 
 from pymesos.errors import ProtocolError, UsageError
 from pymesos.subprocess.streams import protocol
-from pymesos.subprocess.streams.link import MAX_CONTROL, WINDOW, Data, Link, Room, Stopped
+from pymesos.subprocess.streams.link import ASK_AFTER, MAX_CONTROL, WINDOW, Data, Link, Room, Stopped
 from pymesos.subprocess.streams.protocol import (EXECUTOR_SENDS, PROGRAM_SENDS, pack_credit, pack_end, pack_head,
                                                  pack_resume)
 from subprocess_ends import Connected
@@ -135,7 +135,31 @@ def test_end_comes_after_all_bytes_and_is_acknowledged(world):
     world.executor.end(2)
     world.shuttle()
     assert world.program.ended == {2} and len(world.program.got[2]) == 5
-    assert [sender.acknowledged for sender in world.executor.link._senders if sender.channel == 2] == [6]
+    assert acknowledged(world, 2) == 0          # it is told along with something else,
+    world.program.send(1, 1)
+    world.shuttle()
+    assert acknowledged(world, 2) == 6
+
+
+def test_end_of_the_last_channel_is_acknowledged_at_once(world):
+    for channel in (0, 2, 3):
+        world.executor.end(channel)
+    world.shuttle()
+    assert [acknowledged(world, channel) for channel in (0, 2, 3)] == [1, 1, 1]
+
+
+def test_end_is_acknowledged_to_a_peer_that_asks_for_a_sign_of_life(world):
+    world.executor.end(2)
+    world.shuttle()
+    assert acknowledged(world, 2) == 0
+    for now in (0.0, ASK_AFTER, 2 * ASK_AFTER):
+        world.executor.link.keep_alive(now)
+    world.shuttle()
+    assert acknowledged(world, 2) == 1
+
+
+def acknowledged(world, channel):
+    return next(sender.acknowledged for sender in world.executor.link._senders if sender.channel == channel)
 
 
 def test_sending_after_the_end_is_misuse(link):

@@ -6,7 +6,6 @@ import signal
 from binascii import Error as Base64Error
 from binascii import unhexlify
 
-from ..._compat import monotonic
 from ...errors import MessageError, ProtocolError
 from ...utils import decode_data, encode_data
 from ...wire.messages import dumps, loads
@@ -22,6 +21,10 @@ DEFAULT_GRACE = 5.0
 #: Seconds after which Mesos is told that a command runs. One that ends before is only told to have ended: an update
 #: less for master, agent and program.
 TELL_RUNNING_AFTER = 0.05
+
+#: Seconds that a running command may have closed its outputs before the program is told so. Its end, which mostly comes
+#: next, is told in the same packet.
+TELL_CLOSED_AFTER = 0.01
 
 #: Signal number: name, as C's strsignal() gives it for those that end commands, which is how Mesos words it.
 _SIGNALS = {signal.SIGHUP: 'Hangup', signal.SIGINT: 'Interrupt', signal.SIGQUIT: 'Quit',
@@ -79,7 +82,7 @@ class Command(Conduit):
         self._has_started = False       # START has come
         self._has_ended = False         # Mesos was told so, or is about to be
         self._verdict = None            # (state, message) that is to be told instead of how it ended
-        self._kill_timer = self._running_timer = None
+        self._kill_timer = self._running_timer = self._closed_timer = None
         self._is_flush_due = False
 
     def start(self):
@@ -109,7 +112,7 @@ class Command(Conduit):
         seconds = self._grace if grace is None else min(grace, self._grace)
         if self._kill_timer is None:
             child.kill(signal.SIGTERM)
-        elif not self._kill_timer.is_pending or self._kill_timer.when <= monotonic() + seconds:
+        elif not self._kill_timer.is_pending or self._kill_timer.when <= self.loop.now + seconds:
             return                      # a later kill may only shorten what is left
         else:
             self._kill_timer.cancel()
@@ -132,7 +135,14 @@ class Command(Conduit):
 
     def _flush_now(self):
         self._is_flush_due = False
+        if self._closed_timer is None and self._has_only_closed():
+            self._closed_timer = self.loop.call_later(TELL_CLOSED_AFTER, super(Command, self).flush)
+            return
         super(Command, self).flush()
+
+    def _has_only_closed(self):
+        return (self._child is not None and not self._has_ended and self.link.has_only_ends
+                and not any(source.is_open for source in self.sources.values()))
 
     def _proven(self, sock, trailing):
         self.adopt(sock, trailing)
@@ -243,8 +253,9 @@ class Command(Conduit):
     def _finish(self, state, message, returncode=None):
         """Tell Mesos of the end."""
         self._has_ended = True
-        if self._running_timer is not None:
-            self._running_timer.cancel()
+        for timer in (self._running_timer, self._closed_timer):
+            if timer is not None:
+                timer.cancel()
         # What it leaves behind of its group when it is killed gets SIGKILL all the same.
         if self._kill_timer is not None and self._child.group is None:
             self._kill_timer.cancel()

@@ -8,7 +8,7 @@ import random
 import sys
 import threading
 
-from ..._compat import monotonic, selectors, socket_errors
+from ..._compat import selectors, socket_errors
 from ...errors import ProtocolError
 from ...transport.dial import Dial
 from ...utils import Address
@@ -179,12 +179,12 @@ class Dialler(object):
     def start(self):
         """Dial for the first time."""
         self._attempts = 1
-        self._give_up_at = monotonic() + self._patience.reach
+        self._give_up_at = self._loop.now + self._patience.reach
         self._dial()
 
     def again(self, reason):
         """The connection was lost, for a `reason` (text): make another one."""
-        now = monotonic()
+        now = self._loop.now
         self._last_error = reason
         self._attempts = 0 if now - self._proven_at >= GOOD_AFTER else 1
         self._give_up_at = now + self._patience.back
@@ -201,7 +201,7 @@ class Dialler(object):
             step.close()
 
     def _dial(self):
-        left = self._give_up_at - monotonic()
+        left = self._give_up_at - self._loop.now
         if left <= 0:
             self._failed('%s the program at %s: %s' % ('lost' if self.was_reached else 'cannot reach', self.address,
                                                        self._last_error))
@@ -213,13 +213,13 @@ class Dialler(object):
         self._counter += 1
         caller = Caller(self._key, self._identity, self._counter, os.urandom(NONCE_SIZE))
         self._step = _Handshake(self._loop, sock, caller, self._shaken, self._miss)
-        self._set_timer(min(self._patience.attempt, self._give_up_at - monotonic()), self._time_out)
+        self._set_timer(min(self._patience.attempt, self._give_up_at - self._loop.now), self._time_out)
         self._step.start()
 
     def _shaken(self, sock, trailing):
         self.cancel()
         self.was_reached = True
-        self._proven_at = monotonic()
+        self._proven_at = self._loop.now
         self._proven(sock, trailing)
 
     def _time_out(self):
@@ -229,14 +229,14 @@ class Dialler(object):
     def _miss(self, reason):
         self._step = None
         # What the end of our patience has cut short says less than what came of the attempt before.
-        if self._attempts <= 1 or monotonic() < self._give_up_at:
+        if self._attempts <= 1 or self._loop.now < self._give_up_at:
             self._last_error = reason
         self._dial_later()
 
     def _dial_later(self):
         delay = self._backoff.delay(self._attempts)
         self._attempts += 1
-        self._set_timer(min(delay, max(0.0, self._give_up_at - monotonic())), self._dial)
+        self._set_timer(min(delay, max(0.0, self._give_up_at - self._loop.now)), self._dial)
 
     def _set_timer(self, delay, function=None):
         if self._timer is not None:

@@ -93,7 +93,8 @@ class Attempts(object):
         self._agents = agents
         self._is_linked = is_linked
         self._attempts = {}
-        self._latest = deque()          # (since, task id) of those that were young a moment ago, the oldest first
+        self._latest = deque()          # (since, task id) of those that were young a moment ago, the oldest first,
+        self._young = set()             # and the ids of those of them that are not over
         self._is_subscribed = False
 
     def __len__(self):
@@ -110,18 +111,18 @@ class Attempts(object):
     def count_young(self, now):
         """How many were placed a moment ago and have not ended."""
         self._forget_old(now)
-        found = (self._attempts.get(task_id) for _since, task_id in self._latest)
-        return sum(1 for attempt in found if attempt is not None and attempt.phase != OVER)
+        return len(self._young)
 
     def _forget_old(self, now):
         while self._latest and self._latest[0][0] < now - YOUNG:
-            self._latest.popleft()
+            self._young.discard(self._latest.popleft()[1])
 
     def add(self, attempt, now):
         """It is placed."""
         self._forget_old(now)
         self._attempts[attempt.task_id] = attempt
         self._latest.append((now, attempt.task_id))
+        self._young.add(attempt.task_id)
         attempt.executor.tasks.add(attempt.task_id)
         self._look_at(attempt, now + STAGING)
 
@@ -130,7 +131,7 @@ class Attempts(object):
     def give_up(self, attempt, now):
         """It is of no more use: end its connection, and kill it until it is dead."""
         self._close(attempt)
-        attempt.phase = OVER
+        self._put_aside(attempt)
         self.kill(attempt, now)
 
     def kill(self, attempt, now):
@@ -262,7 +263,7 @@ class Attempts(object):
     def _lose(self, attempt, update, now):
         """It has come to nothing before its command was begun."""
         self._close(attempt)
-        attempt.phase = OVER
+        self._put_aside(attempt)
         self._host.attempt_lost(attempt, update, now)
 
     # ---- looking at it
@@ -366,10 +367,15 @@ class Attempts(object):
         self._end(attempt, None, error, now)
 
     def _end(self, attempt, returncode, error, now):
-        attempt.phase = OVER
+        self._put_aside(attempt)
         attempt.looks = 0
         self._host.attempt_ended(attempt, returncode, error, now)
         self._forget_if_done(attempt, now)
+
+    def _put_aside(self, attempt):
+        """It is of no more use."""
+        attempt.phase = OVER
+        self._young.discard(attempt.task_id)
 
     def _close(self, attempt):
         """End its connection."""

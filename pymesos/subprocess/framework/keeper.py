@@ -92,7 +92,7 @@ class Keeper(object):
 
     @staticmethod
     def now():
-        """The time, for what the pool is told."""
+        """The time (monotonic), for who is not on the loop's thread."""
         return monotonic()
 
     def _told(self, function, args):
@@ -111,7 +111,7 @@ class Keeper(object):
         if self._failure is not None or self._is_closing:
             self._end(number, None, self._make_failure(False))
             return
-        self._pool.submit(number, wanted, max_retries, start_timeout, monotonic())
+        self._pool.submit(number, wanted, max_retries, start_timeout, self._loop.now)
         if self._patience is None and not self._has_subscribed:
             self._patience = self._loop.call_later(self._settings.master_timeout, self._lose_patience)
 
@@ -124,7 +124,7 @@ class Keeper(object):
 
     def cancel(self, number):
         """A command is of no more use."""
-        self._pool.cancel(number, monotonic())
+        self._pool.cancel(number, self._loop.now)
 
     def want_input(self, number, is_wanted):
         """Whether the program's standard input is to be read for a command."""
@@ -139,7 +139,7 @@ class Keeper(object):
     def close(self):
         """Cancel everything; `idle` is set once that is done."""
         self._is_closing = True
-        self._pool.close(monotonic())
+        self._pool.close(self._loop.now)
         self._look_whether_idle()
 
     # ---- the driver's callbacks
@@ -153,7 +153,7 @@ class Keeper(object):
             self._patience.cancel()
         self.online.set()
         self._pool.subscribing_with(self.driver.framework['roles'])
-        self._pool.subscribed(monotonic())
+        self._pool.subscribed(self._loop.now)
 
     def _look_at_addresses(self):
         """Warn of what cannot work: agents elsewhere that are told to dial themselves."""
@@ -165,7 +165,7 @@ class Keeper(object):
     def disconnected(self):
         """There is none any more."""
         self.online = Latch()
-        self._pool.disconnected(monotonic())
+        self._pool.disconnected(self._loop.now)
 
     def offered(self, offers):
         """Offers came."""
@@ -180,15 +180,15 @@ class Keeper(object):
         job = self._placed.get(update.task_id)
         if job is not None:
             job.remote.updated(update.state)
-        self._pool.updated(update, monotonic())
+        self._pool.updated(update, self._loop.now)
 
     def executor_lost(self, executor_id):
         """An executor's process has ended."""
-        self._pool.executor_lost(executor_id, monotonic())
+        self._pool.executor_lost(executor_id, self._loop.now)
 
     def agent_lost(self, agent_id):
         """An agent is out of reach."""
-        self._pool.agent_lost(agent_id, monotonic())
+        self._pool.agent_lost(agent_id, self._loop.now)
 
     def fail(self, message):
         """The driver has ended."""
@@ -226,7 +226,7 @@ class Keeper(object):
 
     def _decide(self):
         self._is_touched = False
-        for order in self._pool.decide(monotonic()):
+        for order in self._pool.decide(self._loop.now):
             # Each by itself: should one fail for a fault of ours, the others are carried out.
             self._loop.order(partial(self._PERFORM[type(order).__name__], self, *order))
         when = self._pool.next()
@@ -266,14 +266,14 @@ class Keeper(object):
     def _accepted(self, serial, error):
         if error is not None:
             logger.warning('ACCEPT came to nothing: %s', error)
-        self._pool.accepted(serial, error, monotonic(), isinstance(error, UsageError) or _is_refusal(error))
+        self._pool.accepted(serial, error, self._loop.now, isinstance(error, UsageError) or _is_refusal(error))
 
     def _set_roles(self, roles, suppressed):
         framework = dict(self.driver.framework, roles=list(roles))
         self.driver.order_update(framework, list(suppressed), partial(self.tell, self._roles_set, roles))
 
     def _roles_set(self, roles, error):
-        self._pool.roles_set(roles, error, monotonic(), _is_refusal(error))
+        self._pool.roles_set(roles, error, self._loop.now, _is_refusal(error))
 
     def _ask_agents(self):
         thread = threading.Thread(target=self._ask, name='pymesos-subprocess-agents')
@@ -305,7 +305,7 @@ class Keeper(object):
         self.tell(self._told_of_agents, found)
 
     def _told_of_agents(self, found):
-        self._pool.told_of_agents(found, monotonic())
+        self._pool.told_of_agents(found, self._loop.now)
 
     # ---- sessions
 
@@ -314,14 +314,15 @@ class Keeper(object):
         return session is not None and session.is_connected
 
     def _expect(self, task_id):
-        session = Session(self._loop, os.urandom(protocol.IDENTITY_SIZE), os.urandom(protocol.KEY_SIZE))
+        secret = os.urandom(protocol.IDENTITY_SIZE + protocol.KEY_SIZE)
+        session = Session(self._loop, secret[:protocol.IDENTITY_SIZE], secret[protocol.IDENTITY_SIZE:])
         pool = self._pool
-        session.on_connected = lambda _session: self._told(pool.connected, (task_id, monotonic()))
+        session.on_connected = lambda _session: self._told(pool.connected, (task_id, self._loop.now))
         session.on_not_started = lambda message: self._told(
-            pool.not_started, (task_id, remote_error(message), monotonic()))
-        session.on_exited = lambda returncode: self._told(pool.exited, (task_id, returncode, monotonic()))
+            pool.not_started, (task_id, remote_error(message), self._loop.now))
+        session.on_exited = lambda returncode: self._told(pool.exited, (task_id, returncode, self._loop.now))
         session.on_broken = lambda error: self._broken(task_id, session)
-        session.on_settled = lambda: self._told(pool.settled, (task_id, monotonic()))
+        session.on_settled = lambda: self._told(pool.settled, (task_id, self._loop.now))
         self._sessions[task_id] = session
         self._hub.expect(session)
         forget = session.on_closed
@@ -330,14 +331,14 @@ class Keeper(object):
             forget(session)
             if self._sessions.get(task_id) is session:
                 del self._sessions[task_id]
-                self._told(pool.settled, (task_id, monotonic()))
+                self._told(pool.settled, (task_id, self._loop.now))
 
         session.on_closed = closed
         return session
 
     def _broken(self, task_id, session):
         session.close()
-        self._told(self._pool.broken, (task_id, monotonic()))
+        self._told(self._pool.broken, (task_id, self._loop.now))
 
     def _start(self, task_id, number):
         job, session = self._jobs[number], self._sessions[task_id]
@@ -351,7 +352,7 @@ class Keeper(object):
             session.start(job.spec)
         except socket_errors + (MesosError, ValueError) as error:     # a descriptor that cannot be waited for; too long
             session.close()
-            self._told(self._pool.not_started, (task_id, error, monotonic()))
+            self._told(self._pool.not_started, (task_id, error, self._loop.now))
 
     def _started(self, task_id, job, pid, hostname):
         job.remote.started(pid, hostname)

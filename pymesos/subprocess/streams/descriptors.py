@@ -38,18 +38,17 @@ _grown = set()
 
 
 def open_stream(descriptor, is_own):
-    """What reads or writes `descriptor`, which is closed with it.
+    """What reads or writes `descriptor`, which is close-on-exec and closed with it.
 
-    `is_own` says that its description is ours alone: it is made non-blocking.
+    `is_own` says that it is the end of a pipe that was made for this: it is made non-blocking.
     """
-    close_on_exec(descriptor)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return Stream(descriptor, is_always_ready=True)
     if stat.S_ISSOCK(mode):
         return SocketStream(descriptor)
     if is_own:
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_NONBLOCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_NONBLOCK)
         return Stream(descriptor, is_own_pipe=stat.S_ISFIFO(mode))
     if stat.S_ISFIFO(mode) or os.isatty(descriptor):
         reopened = _reopen(descriptor)

@@ -168,6 +168,8 @@ class Hub(object):
 class Visitor(Peer):
     """A connection to the port, until it has proved itself or got its file. Everything is the loop's thread's."""
 
+    read_size = MAX_HEAD
+
     def __init__(self, hub, listener, sock, number):
         super(Visitor, self).__init__(listener, sock, number)
         self._hub = hub

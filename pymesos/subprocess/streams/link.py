@@ -179,6 +179,15 @@ class Link(object):
         return (self._is_resumed and all(sender.is_ended and not sender.is_end_due for sender in self._senders)
                 and all(receiver.is_done for receiver in self._receivers))
 
+    @property
+    def has_only_ends(self):
+        """Whether all there is to say just now is that channels have ended, or are read no more."""
+        return (self._is_resumed and not self._frames and not self._owes_pong
+                and not any(receiver.is_news for receiver in self._receivers)
+                and not any(sender.fresh for sender in self._senders)
+                and (any(sender.is_ended and sender.is_end_due for sender in self._senders)
+                     or any(receiver.owes_stop for receiver in self._receivers)))
+
     def output(self):
         """The bytes to write to the connection now, in order: a list, perhaps empty. Never much more than a window."""
         if not self.is_connected:
@@ -194,6 +203,10 @@ class Link(object):
             receiver.emit(pieces)
         for sender in self._senders:
             sender.emit(pieces)
+        # That a channel's end has come is told along with something else, or at the end of all: nobody waits for it
+        # before.
+        if pieces or all(receiver.final is not None for receiver in self._receivers):
+            pieces.extend(protocol.pack_credit(*receiver.tell()) for receiver in self._receivers if receiver.owes_end)
         return pieces
 
     def feed(self, data):
@@ -402,6 +415,10 @@ class _Receiver(object):
         return self.told < self.count()
 
     @property
+    def owes_end(self):
+        return self.final is not None and self.is_behind()
+
+    @property
     def is_done(self):
         return self.final is not None and not self.is_behind()
 
@@ -416,9 +433,13 @@ class _Receiver(object):
         if self.owes_stop:
             self.owes_stop = False
             pieces.append(pack_head(STOP, self.channel, 0))
-        news = self.consumed + self.window - self.limit
-        if self.must_tell or 4 * news >= self.window and self.final is None:
+        if self.is_news:
             pieces.append(protocol.pack_credit(*self.tell()))
+
+    @property
+    def is_news(self):
+        news = self.consumed + self.window - self.limit
+        return self.must_tell or 4 * news >= self.window and self.final is None
 
     def expect(self, length):
         if self.final is not None or self.received + length > self.limit:
@@ -440,7 +461,6 @@ class _Receiver(object):
                                    '' if self.final is None else ', and it had ended it'))
         self.received = self.final = final
         self.owes_stop = False
-        self.must_tell = True
 
 
 def append_piece(queue, data):

@@ -70,7 +70,7 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._call_headers = None, []   # of which stream id, and the headers
         self._heartbeat_function = None     # whose arguments were looked at, and whether it takes the driver
         self._heartbeat_takes_driver = True
-        self._is_acknowledging = False  # set by the callbacks' thread while it acknowledges implicitly
+        self._acknowledging = None      # the status that the callbacks' thread acknowledges implicitly just now
 
     # ---- properties
 
@@ -223,7 +223,10 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         pairs = self._headers_of(self.stream_id)
         if headers:
             pairs = pairs + sorted(headers.items())
-        answer = self._post(body, path, pairs, waits=not self._is_implicit())
+        implicit = self._implicit()
+        # For the acknowledgement of a task's last update nobody waits; that of another lets Mesos send the next one.
+        answer = self._post(body, path, pairs, implicit is None,
+                            implicit is not None and implicit.get('state') in events.ENDED)
         return messages.loads(answer, self._use_addict) if answer else {}
 
     def _headers_of(self, stream_id):
@@ -234,8 +237,10 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
             self._call_headers = stream_id, pairs
         return pairs
 
-    def _is_implicit(self):
-        return self._is_acknowledging and self._life is not None and self._life.is_callback_thread()
+    def _implicit(self):
+        """The status that this thread acknowledges implicitly, None if it does not."""
+        status, life = self._acknowledging, self._life
+        return status if status is not None and life is not None and life.is_callback_thread() else None
 
     # ---- the request of the subscription
 
@@ -360,13 +365,13 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
         self._callback(name, self._as_dict(status))
         if not self.implicit_acknowledgements or not self.connected:
             return                      # what is not acknowledged Mesos sends again
-        self._is_acknowledging = True
+        self._acknowledging = status
         try:
             acknowledge(status)
         except UsageError as error:     # the peer left out what an acknowledgement needs
             logger.error('cannot acknowledge an update of %s: %s', self.master, error)
         finally:
-            self._is_acknowledging = False
+            self._acknowledging = None
 
     def on_message(self, message):
         """MESSAGE: ``frameworkMessage``."""

@@ -29,7 +29,7 @@ REPEATABLE = frozenset([
     'RECONCILE_OPERATIONS', 'REQUEST', 'REVIVE', 'SUPPRESS', 'TEARDOWN', 'UPDATE', 'UPDATE_FRAMEWORK'])
 
 #: Seconds between two looks at answers that nobody waits for.
-REST = 0.05
+REST = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +40,14 @@ class Call(object):
     `kind` is its type, `target` the path, `headers` a list of pairs without Host and Content-Length, `body` bytes.
     `finished(body, error)` is called once, with the answer's bytes, or None and the error: on the loop's thread, or in
     :meth:`Channel.write_now` on the thread that called it. If it `is_forgotten` the answer matters only if it is an
-    error, and then not soon; it may be told on any thread that reads it.
+    error, and then not soon; it may be told on any thread that reads it. One that also `may_wait` need not be written
+    at once: it goes with the next call.
     """
 
-    __slots__ = ('kind', 'method', 'target', 'headers', 'body', 'finished', 'is_forgotten', 'deadline', 'hops', 'tries',
-                 'status', 'location', 'answer', 'answer_size')
+    __slots__ = ('kind', 'method', 'target', 'headers', 'body', 'finished', 'is_forgotten', 'may_wait', 'deadline',
+                 'hops', 'tries', 'status', 'location', 'answer', 'answer_size')
 
-    def __init__(self, kind, target, headers, body, finished, method='POST', is_forgotten=False):
+    def __init__(self, kind, target, headers, body, finished, method='POST', is_forgotten=False, may_wait=False):
         self.kind = kind
         self.method = method
         self.target = target
@@ -54,6 +55,7 @@ class Call(object):
         self.body = body
         self.finished = finished
         self.is_forgotten = is_forgotten
+        self.may_wait = may_wait
         self.deadline = None
         self.hops = 0
         self.tries = 0
@@ -77,7 +79,8 @@ class Channel(object):
     To be woken is what a call costs most. So once there was an answer, and nobody waits for another, the socket rests:
     the loop does not watch it but looks in every :data:`REST` seconds, until there was no call between two looks. While
     it rests a thread that writes its own call reads the answer itself, and answers that nobody waits for are read
-    together. What a thread cannot make sense of it leaves to the loop.
+    together. What a thread cannot make sense of it leaves to the loop. Calls that may wait are written with the next
+    call, or when the loop looks in: each packet wakes the peer as well.
     """
 
     def __init__(self, loop, address, dial_timeout, timeout, tls_context, refused=None):
@@ -88,6 +91,7 @@ class Channel(object):
         self._timeout = timeout
         self._tls_context = tls_context
         self._waiting = deque()         # not written yet
+        self._postponed = []            # (call, its bytes) that may wait; only while there is a _sock that rests
         self._sent = deque()            # written, in the order in which the answers will come
         self._out = b''
         self._sock = None
@@ -105,12 +109,12 @@ class Channel(object):
         self._waiter = None             # what that thread waits with, None where none may
         self._left = None               # what it read and could not make sense of, and what the parser made of it
         self._rest_timer = None
-        # For write_now() on other threads: that one adds to _sent and sets _out, and only while there is a _sock and
-        # a _timer and nothing in _waiting. So this guards _sock becoming None, _out, _timer becoming None, and
-        # whatever goes through _sent or _waiting while there is a _sock; without a _sock nothing needs it. And _reader,
-        # _is_resting and _is_used: the loop neither reads nor closes a socket that has a reader. Held for one send()
-        # that does not block, and never while a call is finished. A child of fork() never needs it: a driver refuses
-        # its calls before they come here.
+        # For write_now() on other threads: that one adds to _sent and _postponed and sets _out, and only while there is
+        # a _sock and a _timer and nothing in _waiting. So this guards _sock becoming None, _out, _postponed, _timer
+        # becoming None, and whatever goes through _sent or _waiting while there is a _sock; without a _sock nothing
+        # needs it. And _reader, _is_resting and _is_used: the loop neither reads nor closes a socket that has a reader.
+        # Held for one send() that does not block, and never while a call is finished. A child of fork() never needs it:
+        # a driver refuses its calls before they come here.
         self._writing = threading.Lock()
 
     def submit(self, call):
@@ -145,7 +149,12 @@ class Channel(object):
                 request = self._request_of(call)
             except UsageError:          # submit() tells of it
                 return False
+            if call.may_wait and self._is_resting:
+                self._postponed.append((call, request))
+                self._is_used = True
+                return True
             sock = self._sock
+            request = self._take_postponed() + request
             may_read = self._may_read(call)
             self._sent.append(call)
             try:
@@ -166,6 +175,12 @@ class Channel(object):
             self._writing.release()
         self._read_own(sock, waiter, parser, call)
         return True
+
+    def _take_postponed(self):
+        """The bytes of the calls that may wait, which count as written from now on. With the lock."""
+        postponed, self._postponed = self._postponed, []
+        self._sent.extend(call for call, _request in postponed)
+        return b''.join(request for _call, request in postponed)
 
     def _may_read(self, call):
         """Whether the thread that writes `call` reads the answer, too. With the lock."""
@@ -236,6 +251,7 @@ class Channel(object):
         """Close the connection; every call under way ends with `error`."""
         if self._has_unread() and not self._loop.is_closed:
             self._look()                # what was answered meanwhile has not failed
+        self._say_postponed()
         self._is_closed = True
         self._disconnect()
         if self._timer is not None:
@@ -245,6 +261,15 @@ class Channel(object):
         self._waiting.clear()
         for call in calls:
             call.finished(None, error)
+
+    def _say_postponed(self):
+        """Write at last what may wait, if that can be done now; its answers are not waited for."""
+        with self._writing:
+            if self._postponed and not self._out:
+                try:
+                    send_some(self._sock, self._take_postponed())
+                except socket_errors as error:
+                    logger.debug('%s is gone before all was said to it: %s', self._address, error)
 
     # ---- the connection
 
@@ -299,6 +324,8 @@ class Channel(object):
         """Have nothing to do with the socket any more; its reader, if any, takes no answer more. With the lock."""
         sock, self._sock = self._sock, None
         self._out, self._left, self._is_resting = b'', None, False
+        self._waiting.extendleft(call for call, _request in reversed(self._postponed))
+        self._postponed = []
         if sock is None:
             return
         self._loop.unwatch(sock)
@@ -313,6 +340,7 @@ class Channel(object):
         try:
             with self._writing:
                 self._is_used = self._is_used or bool(self._waiting)
+                self._out += self._take_postponed()
                 self._take_waiting(unusable)
                 self._out = send_some(self._sock, self._out)
                 self._choose_rest(self._is_resting)
@@ -380,6 +408,10 @@ class Channel(object):
     def _rest_on(self):
         """See what has come while the socket rested. Watch it again if there was no call meanwhile."""
         self._rest_timer = None
+        if self._postponed:
+            self._flush()
+            if self._sock is None:
+                return
         with self._writing:
             self._choose_rest(self._is_resting and self._is_used)
             self._is_used = False
@@ -554,7 +586,8 @@ class Channel(object):
             # Answers come in order: while the first is missing there is no other, and only a new connection helps.
             self._lose('an earlier call got no answer')
         with self._writing:
-            left = [call.deadline for call in list(self._sent) + list(self._waiting)]
+            postponed = [call for call, _request in self._postponed]
+            left = [call.deadline for call in list(self._sent) + postponed + list(self._waiting)]
             if left and self._timer is None:
                 self._timer = self._loop.call_later(max(0.0, min(left) - now), self._check_deadline)
 

@@ -164,8 +164,8 @@ class Life(object):
 
     # ---- calls
 
-    def call(self, body, path, headers, waits):
-        """Send a call; if it `waits` the answer's bytes, else None at once.
+    def call(self, body, path, headers, waits, may_wait=False):
+        """Send a call; if it `waits` the answer's bytes, else None at once. Otherwise the call itself `may_wait`, too.
 
         Raises CallRejected, ConnectionFailed, HttpError or Stopped if it waits. The loop's thread never waits.
         """
@@ -176,7 +176,7 @@ class Life(object):
                              'or make a new one here' % kind)
         if not waits or self._is_loop_thread():
             # Of many, as while a batch of updates is worked off, the loop writes several at once.
-            self._submit(body, path, headers, _Forgetting(kind), True, not waits and not self._has_many)
+            self._submit(body, path, headers, _Forgetting(kind), True, not waits and not self._has_many, may_wait)
             return None
         answer = _Answer()
         try:
@@ -195,13 +195,14 @@ class Life(object):
         """
         self._submit(body, path, headers, finished, is_forgotten, is_forgotten)
 
-    def _submit(self, body, path, headers, finished, is_forgotten, is_hurried):
+    def _submit(self, body, path, headers, finished, is_forgotten, is_hurried, may_wait=False):
         """With `is_hurried` the calling thread writes the call, if it can, and reads the answer, unless that is
         forgotten. The main thread never does: in the middle of it a signal handler may run, whose own call would wait
         for the loop, and the loop for the lock.
         """
         engine = self.engine
-        call = Call(body['type'], path, headers, messages.dumps(body), finished, is_forgotten=is_forgotten)
+        call = Call(body['type'], path, headers, messages.dumps(body), finished, is_forgotten=is_forgotten,
+                    may_wait=may_wait)
         if engine is None:
             finished(None, Stopped('%s: the driver is not running' % call.kind))
         elif is_hurried and self.is_started and not is_main_thread():

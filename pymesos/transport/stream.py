@@ -26,7 +26,7 @@ MOST_READS = 4
 #: Records that come within so many seconds of each other are left to the thread of the callbacks. It gives the socket
 #: back when nothing comes for as long, and the loop takes it when nobody has read for as long. What waits meanwhile
 #: waits little beside the silence and the grace period that are counted from what is read.
-LENT = 0.05
+LENT = 0.2
 
 #: How much that thread reads at once. If there is as much the loop had better read on.
 LENT_BYTES = 64 * 1024

@@ -25,6 +25,10 @@ class Event(namedtuple('Event', ['field', 'callback', 'alternative'])):
         return super(Event, cls).__new__(cls, field, callback, alternative)
 
 
+#: The states that are the last of a task (PROTOCOL 2.5).
+ENDED = frozenset(['TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_ERROR', 'TASK_LOST', 'TASK_DROPPED',
+                   'TASK_GONE', 'TASK_GONE_BY_OPERATOR'])
+
 #: Events of the scheduler API; callbacks of :class:`pymesos.Scheduler`.
 SCHEDULER = {
     'SUBSCRIBED': Event('subscribed', 'registered', 'reregistered'),

@@ -17,6 +17,7 @@ from recorders import FRAMEWORK, Recorder, run_program, scheduling
 from pymesos import MesosSchedulerDriver
 from pymesos.errors import CallRejected, ConnectionLost, InvalidAddress, SubscriptionEnded, TimedOut, UsageError
 from pymesos.testing import FaultProxy, ScriptedMaster, wait_until
+from pymesos.transport import channel as channel_module
 from pymesos.transport import engine
 
 
@@ -247,6 +248,36 @@ def test_calls_while_not_subscribed_are_dropped_with_a_warning(caplog):
     texts = [record.getMessage() for record in caplog.records if record.levelname == 'WARNING']
     assert texts == ['DECLINE is dropped: there is no subscription now',
                      'RECONCILE is dropped: there is no subscription now']
+
+
+def test_acknowledgement_of_a_last_update_goes_with_the_next_call_or_at_the_end(monkeypatch):
+    monkeypatch.setattr(channel_module, 'REST', 60.0)
+
+    def updated(number, state):
+        peer.send_event({'type': 'UPDATE', 'update': {'status': {
+            'task_id': {'value': 't%d' % number}, 'agent_id': {'value': 'a1'}, 'state': state,
+            'uuid': 'AAAAAAAAAAAAAAAAAAAAAA=='}}})
+        recorder.wait('statusUpdate', count=number + 1)
+
+    def acknowledged():
+        return [call.body['acknowledge']['task_id']['value'] for call in peer.calls_of('ACKNOWLEDGE')]
+
+    with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
+        peer.await_subscribe()
+        updated(0, 'TASK_RUNNING')
+        peer.await_call('ACKNOWLEDGE')
+        wait_until(lambda: driver._life.engine.channel._is_resting)
+        updated(1, 'TASK_FINISHED')
+        wait_until(lambda: driver._life.engine.channel._postponed)
+        assert acknowledged() == ['t0']
+        updated(2, 'TASK_RUNNING')
+        peer.await_call('ACKNOWLEDGE', count=3)
+        assert acknowledged() == ['t0', 't1', 't2']
+        updated(3, 'TASK_LOST')
+        wait_until(lambda: driver._life.engine.channel._postponed)
+        driver.stop(failover=True)
+        peer.await_call('ACKNOWLEDGE', count=4)
+        assert acknowledged() == ['t0', 't1', 't2', 't3']
 
 
 def test_implicit_acknowledgements_wait_for_nothing():

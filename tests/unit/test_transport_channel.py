@@ -435,6 +435,87 @@ def peer(monkeypatch):
     peer.close()
 
 
+def postpone(calling, body):
+    """Have this thread write a call that may wait, while the channel rests."""
+    call = Call('KILL', '/call', [], body, lambda answer, error: calling.results.append((body, answer, error)),
+                is_forgotten=True, may_wait=True)
+    wait_until(lambda: calling.channel.write_now(call))
+
+
+def bodies(peer, count):
+    """Those of so many calls more that come, in order; they are answered."""
+    while peer.seen.count(b'\r\n\r\n') < count + 1 or len(peer.seen.split(b'\r\n\r\n')[-1]) < 2:
+        peer.seen += peer.sock.recv(65536)
+    peer.sock.sendall(YES * count)
+    return [part[:2] for part in peer.seen.split(b'\r\n\r\n')[2:]]
+
+
+def test_call_that_may_wait_goes_with_the_next_one(peer):
+    with Calling(peer.address) as calling:
+        waiting = peer.warm_up(calling)
+        for body in (b'p1', b'p2'):
+            postpone(calling, body)
+        peer.sock.settimeout(0.2)
+        with pytest.raises(socket.timeout):
+            peer.sock.recv(1)
+        peer.sock.settimeout(30.0)
+        waiting.write(b'w1')
+        assert bodies(peer, 3) == [b'p1', b'p2', b'w1']
+        assert [(body, error) for body, _answer, error in calling.wait(4)[1:]] == [
+            (b'p1', None), (b'p2', None), (b'w1', None)]
+        waiting.join()
+
+
+def test_call_that_may_wait_goes_with_the_next_one_of_the_loop(peer):
+    with Calling(peer.address) as calling:
+        peer.warm_up(calling)
+        postpone(calling, b'p1')
+        calling.submit('ACCEPT', b'a1')
+        assert bodies(peer, 2) == [b'p1', b'a1']
+        assert [error for _body, _answer, error in calling.wait(3)[1:]] == [None, None]
+
+
+def test_call_that_may_wait_goes_when_the_loop_looks_in(peer, monkeypatch):
+    monkeypatch.setattr(module, 'REST', 0.5)
+    with Calling(peer.address) as calling:
+        peer.warm_up(calling)
+        postpone(calling, b'p1')
+        assert bodies(peer, 1) == [b'p1']
+        assert calling.wait(2)[1] == (b'p1', b'', None)
+
+
+def test_call_that_may_wait_is_written_before_the_end(peer):
+    with Calling(peer.address) as calling:
+        peer.warm_up(calling)
+        postpone(calling, b'p1')
+        calling.loop.post(calling.channel.close, Stopped('mine'))
+        assert bodies(peer, 1) == [b'p1']
+        assert str(calling.wait(2)[1][2]) == 'mine'
+
+
+def test_call_that_may_wait_outlives_its_connection(server, monkeypatch):
+    monkeypatch.setattr(module, 'REST', 60.0)
+    server.on_path('/call', lambda request: Answer(202))
+    with FaultProxy(server.address) as proxy, Calling(proxy.address) as calling:
+        Waiting(calling)
+        wait_until(lambda: calling.channel._is_resting)
+        postpone(calling, b'p1')
+        proxy.close_connections()
+        wait_until(lambda: not proxy.open_connections)
+        calling.submit('ACCEPT', b'a1')
+        assert sorted(str(error) for _body, _answer, error in calling.wait(3)[1:]) == ['None', 'None']
+        assert server.connections == 2
+
+
+def test_call_that_may_wait_has_a_deadline_once_it_is_written(peer, monkeypatch):
+    monkeypatch.setattr(module, 'REST', 0.2)
+    with Calling(peer.address, timeout=1.0) as calling:
+        peer.warm_up(calling)
+        postpone(calling, b'p1')
+        peer.await_call(b'p1')
+        assert isinstance(calling.wait(2)[1][2], (TimedOut, ConnectionLost))
+
+
 def test_what_one_thread_has_left_to_the_loop_is_taken_before_another_one_reads(peer):
     with Calling(peer.address) as calling:
         waiting, go_on, may_call = peer.warm_up(calling), threading.Event(), threading.Event()

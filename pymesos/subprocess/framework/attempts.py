@@ -8,6 +8,7 @@ from __future__ import absolute_import, division, print_function
 
 from collections import deque
 
+from ...wire.events import ENDED
 from ..errors import TaskLost
 from .orders import Drop, Kill, Reconcile, Signal, Start, Update
 
@@ -15,9 +16,7 @@ __all__ = ['BEGUN', 'OVER', 'PLACED', 'RUNNING', 'Attempt', 'Attempts', 'describ
 
 PLACED, BEGUN, RUNNING, OVER = 'PLACED', 'BEGUN', 'RUNNING', 'OVER'
 
-#: States that are the last of a task, those of one that is alive, and those where its agent is out of reach.
-ENDED = frozenset(['TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_ERROR', 'TASK_LOST', 'TASK_DROPPED',
-                   'TASK_GONE', 'TASK_GONE_BY_OPERATOR'])
+#: States of a task that is alive, and of one whose agent is out of reach.
 ALIVE = frozenset(['TASK_STAGING', 'TASK_STARTING', 'TASK_RUNNING'])
 OUT_OF_REACH = frozenset(['TASK_UNREACHABLE', 'TASK_UNKNOWN'])
 

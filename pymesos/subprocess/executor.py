@@ -35,6 +35,9 @@ LINGER = 0.5
 #: Seconds between two looks whether all is over, at the end.
 LOOK_EVERY = 0.05
 
+#: From so many commands on that are about to begin packets matter more than how soon one is heard of.
+CROWD = 4
+
 #: Descriptors that the executor may have, where the system lets it: a command takes up to four.
 DESCRIPTORS = 4096
 
@@ -56,6 +59,7 @@ class CommandExecutor(object):
         self.children = Children(self._loop, watch)
         self._driver = None
         self._commands = {}             # task id: Command
+        self._waiting = set()           # those of them that have not begun
         self._is_ending = False
         self._has_ended = threading.Event()
 
@@ -118,6 +122,7 @@ class CommandExecutor(object):
             return
         logger.debug('task %s: launched', task_id)
         command = self._commands[task_id] = Command(self, task, ticket)
+        self._waiting.add(command)
         command.start()
 
     def _refuse(self, task_id, state, message):
@@ -134,8 +139,18 @@ class CommandExecutor(object):
         """Send a TaskStatus (dict), in order with all others."""
         self._driver.report(status)
 
+    @property
+    def is_crowded(self):
+        """Whether many commands are about to begin."""
+        return len(self._waiting) >= CROWD
+
+    def began(self, command):
+        """A command begins."""
+        self._waiting.discard(command)
+
     def forget(self, command):
         """A command has ended and the program has all of it, or cannot be told."""
+        self._waiting.discard(command)
         if self._commands.get(command.task_id) is command:
             del self._commands[command.task_id]
 

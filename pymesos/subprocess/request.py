@@ -186,14 +186,31 @@ def _folder(cwd):
     return encode_data(here if cwd is None else os.path.join(here, cwd))
 
 
+# The program's environment as it was last: (its items, the same packed).
+_latest = [], None
+
+
 def _environment(env):
+    global _latest
+    if env is not None:
+        return _packed(env.items())
+    items = list(getattr(os, 'environb', os.environ).items())
+    known, packed = _latest
+    if packed is None or items != known:
+        packed = _packed(items)
+        _latest = items, packed
+    return packed
+
+
+def _packed(items):
+    """As protocol.unpack_environment() reads it."""
     pairs = []
-    for name, value in (getattr(os, 'environb', os.environ) if env is None else env).items():
+    for name, value in items:
         name = fsencode(name)
         if b'=' in name:
             raise ValueError('illegal environment variable name')
         pairs.append(name + b'=' + fsencode(value))
-    packed = b'\0'.join(pairs)     # protocol.unpack_environment() reads it
+    packed = b'\0'.join(pairs)
     if packed.count(b'\0') > max(0, len(pairs) - 1):
         raise NullByteError('embedded null byte')
     return encode_data(packed)

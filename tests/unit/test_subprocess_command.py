@@ -13,12 +13,15 @@ import pytest
 
 from pymesos.errors import MessageError
 from pymesos.subprocess import executor as executor_module
+from pymesos.subprocess.agent import command as command_module
 from pymesos.subprocess.agent.children import SignalWatch
 from pymesos.subprocess.agent.command import describe_end, read_ticket
 from pymesos.subprocess.agent.dialler import Patience
 from pymesos.subprocess.executor import CommandExecutor
 from pymesos.subprocess.request import make_spec
 from pymesos.subprocess.streams.hub import Hub
+from pymesos.subprocess.streams.link import Link
+from pymesos.subprocess.streams.protocol import CONTROL, DATA, END, HEAD_SIZE, STDERR, STDOUT, read_head
 from pymesos.subprocess.streams.session import Session
 from pymesos.testing import wait_until
 from pymesos.utils import encode_data
@@ -64,8 +67,15 @@ class House(object):
         """The session of a command that was told to start."""
         task = self.task()
         session = self.sessions[-1]
-        spec = make_spec(args, stdin='null', stdout='null', stderr='null', **options)
-        session.on_connected = lambda session: session.start(spec)
+        spec = make_spec(args, stdin='null', **dict({'stdout': 'null', 'stderr': 'null'}, **options))
+
+        def start(session):
+            for name, channel in (('stdout', STDOUT), ('stderr', STDERR)):
+                if spec[name] == 'pipe':
+                    session.attach(channel, os.open(os.devnull, os.O_WRONLY))
+            session.start(spec)
+
+        session.on_connected = start
         self.executor.launchTask(self.driver, task)
         return session
 
@@ -181,6 +191,81 @@ def test_stop_waits_until_the_agent_has_answered(house):
 def test_stop_does_not_wait_for_an_agent_that_answers_nothing(house):
     house.driver.unanswered = 1
     house.executor.stop('so it goes')
+
+
+def packets(house, monkeypatch):
+    """The frames that the executor sends from now on, a list of (type, channel) for each packet."""
+    sent = []
+    output = Link.output
+
+    def noted(link):
+        pieces = output(link)
+        data, frames = b''.join(bytes(piece) for piece in pieces), []
+        while data:
+            head = read_head(data)
+            frames.append((head.kind, head.channel))
+            data = data[HEAD_SIZE + head.length:]
+        if frames and threading.current_thread().name == 'pymesos-commands':
+            sent.append(frames)
+        return pieces
+
+    monkeypatch.setattr(Link, 'output', noted)
+    return sent
+
+
+def test_end_of_a_command_is_told_in_one_packet(house, monkeypatch):
+    monkeypatch.setattr(command_module, 'HOLD', 30.0)
+    sent = packets(house, monkeypatch)
+    house.launch(['true'], stdout='pipe', stderr='pipe')
+    house.await_end()
+    wait_until(lambda: [(END, channel) for channel in (CONTROL, STDOUT, STDERR)] == [
+        frame for frames in sent for frame in frames if frame[0] == END])
+    assert [(DATA, CONTROL), (END, CONTROL), (END, STDOUT), (END, STDERR)] in sent
+
+
+def test_in_a_crowd_the_start_is_told_with_the_end(house, monkeypatch):
+    monkeypatch.setattr(command_module, 'HOLD', 30.0)
+    monkeypatch.setattr(CommandExecutor, 'is_crowded', True)
+    started, exited = [], []
+    sent = packets(house, monkeypatch)
+    session = house.launch(['true'])
+    session.on_started, session.on_exited = (lambda *args: started.append(args)), exited.append
+    wait_until(lambda: exited)
+    assert len(started) == 1 and len([frames for frames in sent if (DATA, CONTROL) in frames]) == 1
+
+
+def test_in_a_crowd_the_start_of_a_command_that_goes_on_is_told_all_the_same(house, monkeypatch):
+    monkeypatch.setattr(CommandExecutor, 'is_crowded', True)
+    started = []
+    session = house.launch(['sleep', '600'])
+    session.on_started = lambda *args: started.append(args)
+    wait_until(lambda: started)
+    house.executor.killTask(house.driver, {'value': 't'})
+    assert house.await_end()['state'] == 'TASK_KILLED'
+
+
+def test_in_a_crowd_the_start_is_told_before_any_output(house, monkeypatch):
+    monkeypatch.setattr(command_module, 'HOLD', 600.0)
+    monkeypatch.setattr(CommandExecutor, 'is_crowded', True)
+    started = []
+    session = house.launch(['sh', '-c', 'echo; exec sleep 600'], stdout='pipe')
+    session.on_started = lambda *args: started.append(args)
+    wait_until(lambda: started)
+    house.executor.killTask(house.driver, {'value': 't'})
+    house.await_end()
+
+
+def test_it_is_crowded_while_many_commands_wait_to_begin(house):
+    tasks = [house.task('t%d' % number) for number in range(executor_module.CROWD)]
+    for task in tasks[1:]:
+        house.executor.launchTask(house.driver, task)
+    wait_until(lambda: len(house.executor._waiting) == len(tasks) - 1)
+    assert not house.executor.is_crowded
+    house.executor.launchTask(house.driver, tasks[0])
+    wait_until(lambda: house.executor.is_crowded)
+    for number in range(len(tasks)):
+        house.executor.killTask(house.driver, {'value': 't%d' % number})
+    wait_until(lambda: not house.executor._waiting)
 
 
 def test_fault_of_ours_is_logged_and_ends_nobody_else(house, caplog):

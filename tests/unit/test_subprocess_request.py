@@ -62,6 +62,14 @@ def test_null_bytes_in_the_environment_are_refused(env):
         make_spec(['a'], env=env)
 
 
+def test_environment_that_changes_between_two_commands_is_seen(monkeypatch):
+    for value in ('one', 'two', 'two'):
+        monkeypatch.setenv('PYMESOS_TEST_NAME', value)
+        assert unpack_environment(make_spec(['a'])['env'])[b'PYMESOS_TEST_NAME'] == value.encode('ascii')
+    monkeypatch.delenv('PYMESOS_TEST_NAME')
+    assert b'PYMESOS_TEST_NAME' not in unpack_environment(make_spec(['a'])['env'])
+
+
 def test_default_folder_is_the_programs_and_need_not_exist(tmpdir, monkeypatch):
     monkeypatch.chdir(tmpdir)
     spec = make_spec(['a'])

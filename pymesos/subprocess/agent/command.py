@@ -10,7 +10,8 @@ from ...errors import MessageError, ProtocolError
 from ...utils import decode_data, encode_data
 from ...wire.messages import dumps, loads
 from ..streams.carrier import Conduit
-from ..streams.protocol import CONTROL, EXECUTOR_SENDS, IDENTITY_SIZE, KEY_SIZE, PROGRAM_SENDS, STDERR, STDIN, STDOUT
+from ..streams.protocol import (CONTROL, EXECUTOR_SENDS, IDENTITY_SIZE, KEY_SIZE, PROGRAM_SENDS, STDERR, STDIN, STDOUT,
+                                encode_control)
 from .dialler import Dialler
 
 __all__ = ['Command', 'Ticket', 'read_ticket']
@@ -22,9 +23,9 @@ DEFAULT_GRACE = 5.0
 #: less for master, agent and program.
 TELL_RUNNING_AFTER = 0.05
 
-#: Seconds that a running command may have closed its outputs before the program is told so. Its end, which mostly comes
-#: next, is told in the same packet.
-TELL_CLOSED_AFTER = 0.01
+#: Seconds for which a command may have closed its outputs, or in a crowd have begun, before the program is told so. Its
+#: end, which mostly comes soon, is told in the same packet.
+HOLD = 0.01
 
 #: Signal number: name, as C's strsignal() gives it for those that end commands, which is how Mesos words it.
 _SIGNALS = {signal.SIGHUP: 'Hangup', signal.SIGINT: 'Interrupt', signal.SIGQUIT: 'Quit',
@@ -66,8 +67,9 @@ def read_ticket(task):
 class Command(Conduit):
     """A task, on the loop's thread, from its launch until nothing is left to do for it.
 
-    `host` has `exchange`, `children`, `patience` and ``update(status)``, which sends a TaskStatus, and is told
-    ``forget(command)`` at the end. `task` is the TaskInfo.
+    `host` has `exchange`, `children`, `patience`, `is_crowded` (whether many other commands are about to begin) and
+    ``update(status)``, which sends a TaskStatus, and is told ``began(command)`` and at the end ``forget(command)``.
+    `task` is the TaskInfo.
     """
 
     def __init__(self, host, task, ticket):
@@ -82,7 +84,8 @@ class Command(Conduit):
         self._has_started = False       # START has come
         self._has_ended = False         # Mesos was told so, or is about to be
         self._verdict = None            # (state, message) that is to be told instead of how it ended
-        self._kill_timer = self._running_timer = self._closed_timer = None
+        self._kill_timer = self._running_timer = self._hold_timer = None
+        self._started_message = None    # that is held back
         self._is_flush_due = False
 
     def start(self):
@@ -128,6 +131,7 @@ class Command(Conduit):
         """Write what the link has to say, at the end of this turn of the loop.
 
         The end of a small command is the end of its process and of two pipes, all at once: one packet tells of all.
+        What is dear about packets is that each wakes the program.
         """
         if not self._is_flush_due:
             self._is_flush_due = True
@@ -135,14 +139,27 @@ class Command(Conduit):
 
     def _flush_now(self):
         self._is_flush_due = False
-        if self._closed_timer is None and self._has_only_closed():
-            self._closed_timer = self.loop.call_later(TELL_CLOSED_AFTER, super(Command, self).flush)
+        if self._may_hold():
+            if self._hold_timer is None:
+                self._hold_timer = self.loop.call_later(HOLD, self._hold_no_longer)
             return
+        self._say_started()
         super(Command, self).flush()
 
-    def _has_only_closed(self):
-        return (self._child is not None and not self._has_ended and self.link.has_only_ends
-                and not any(source.is_open for source in self.sources.values()))
+    def _may_hold(self):
+        """Whether what there is to say may wait for the end of the command."""
+        is_over = self._hold_timer is not None and not self._hold_timer.is_pending
+        return (self._child is not None and not self._has_ended and not is_over and self.link.may_be_silent
+                and (self._started_message is not None or not any(source.is_open for source in self.sources.values())))
+
+    def _hold_no_longer(self):
+        self._say_started()
+        super(Command, self).flush()
+
+    def _say_started(self):
+        message, self._started_message = self._started_message, None
+        if message is not None and not self.is_closed:
+            self.link.send(CONTROL, encode_control(message))
 
     def _proven(self, sock, trailing):
         self.adopt(sock, trailing)
@@ -204,6 +221,7 @@ class Command(Conduit):
     def opened(self, child):
         """Its pipes are there: move what flows through them."""
         self._child = child
+        self._host.began(self)
         if child.stdin is not None:
             self.attach_sink(STDIN, child.stdin)
         else:
@@ -217,7 +235,10 @@ class Command(Conduit):
     def started(self, child):
         """It runs."""
         logger.debug('task %s: runs as process %d', self.task_id, child.pid)
-        self._say({'type': 'STARTED', 'pid': child.pid, 'hostname': self._host.hostname})
+        self._started_message = {'type': 'STARTED', 'pid': child.pid, 'hostname': self._host.hostname}
+        if not self._host.is_crowded:
+            self._say_started()
+        self.flush()
         self._running_timer = self.loop.call_later(TELL_RUNNING_AFTER, self._tell_running)
 
     def _tell_running(self):
@@ -234,6 +255,7 @@ class Command(Conduit):
         """The process has ended; others may still hold its streams."""
         drained = dict((str(channel), self.sources[channel].reachable()) for channel in (STDOUT, STDERR)
                        if channel in self.sources)
+        self._say_started()
         self._say({'type': 'EXITED', 'returncode': child.returncode, 'drained': drained})
         self._over()
         state, message = self._verdict or ('TASK_FINISHED' if child.returncode == 0 else 'TASK_FAILED',
@@ -253,7 +275,7 @@ class Command(Conduit):
     def _finish(self, state, message, returncode=None):
         """Tell Mesos of the end."""
         self._has_ended = True
-        for timer in (self._running_timer, self._closed_timer):
+        for timer in (self._running_timer, self._hold_timer):
             if timer is not None:
                 timer.cancel()
         # What it leaves behind of its group when it is killed gets SIGKILL all the same.

@@ -119,7 +119,7 @@ class _Order(object):
         #: Whether it is what the program has itself, so that a ``preexec_fn`` may change it as it may locally.
         self.is_env_inherited = bool(spec.get('env_is_inherited'))
         #: None for that of the executor, out of which its driver took the token.
-        self.env = None if packed is None else unpack_environment(packed)
+        self.env = None if packed is None else _unpacked(packed)
         if any(b'\0' in text for text in self.args + [self.executable]):
             raise ValueError('embedded null byte')
         self.cwd = _optional(spec.get('cwd'))
@@ -330,6 +330,20 @@ def _words(error):
 
 def _may_enter(folder):
     return os.path.isdir(folder) and os.access(folder, os.X_OK)
+
+
+# The latest environment: (packed, the dict of it). Most commands have that of the one before.
+_latest = None, None
+
+
+def _unpacked(packed):
+    """The environment (bytes, not to be changed) that is packed in a START message."""
+    global _latest
+    known, env = _latest
+    if packed != known or env is None:
+        env = unpack_environment(packed)
+        _latest = packed, env
+    return env
 
 
 def _optional(data):

@@ -29,17 +29,19 @@ class Carrier(object):
     """A proven connection that carries a link: reads, writes, and gives up a peer that has gone silent.
 
     `sock` does not block and is the carrier's from now on. `received` is called with the list of events that bytes
-    mean, `written` whenever the kernel has taken all there was to send, `lost` once with the error that ended the
-    connection, but not after :meth:`close`. On the loop's thread.
+    mean, `written` whenever the kernel has taken all there was to send, `due` when there may be something to say, as
+    after reading: it calls :meth:`flush`. `lost` is called once with the error that ended the connection, but not after
+    :meth:`close`. On the loop's thread.
     """
 
-    def __init__(self, loop, sock, link, received, written, lost):
+    def __init__(self, loop, sock, link, received, written, due, lost):
         self.is_open = True
         self._loop = loop
         self._socket = sock
         self._link = link
         self._received = received
         self._written = written
+        self._due = due
         self._lost = lost
         self._pending = deque()         # what the kernel has not taken
         self._events = 0
@@ -116,8 +118,10 @@ class Carrier(object):
     def _ready(self, events):
         if events & selectors.EVENT_READ and self.is_open:
             self._read()
-        if self.is_open:
+        if self.is_open and events & selectors.EVENT_WRITE:
             self.flush()
+        elif self.is_open:
+            self._due()
 
     def _read(self):
         try:
@@ -224,7 +228,7 @@ class Conduit(object):
         """
         self.drop()
         carrier = self._carrier = Carrier(self.loop, sock, self.link, self._handle,
-                                          self._look_whether_settled, self._lose)
+                                          self._look_whether_settled, self.flush, self._lose)
         carrier.start(trailing, is_silent)
 
     def speak(self):

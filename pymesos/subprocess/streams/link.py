@@ -180,13 +180,11 @@ class Link(object):
                 and all(receiver.is_done for receiver in self._receivers))
 
     @property
-    def has_only_ends(self):
-        """Whether all there is to say just now is that channels have ended, or are read no more."""
+    def may_be_silent(self):
+        """Whether there is nothing to say just now, or only that channels have ended or are read no more."""
         return (self._is_resumed and not self._frames and not self._owes_pong
                 and not any(receiver.is_news for receiver in self._receivers)
-                and not any(sender.fresh for sender in self._senders)
-                and (any(sender.is_ended and sender.is_end_due for sender in self._senders)
-                     or any(receiver.owes_stop for receiver in self._receivers)))
+                and not any(sender.fresh for sender in self._senders))
 
     def output(self):
         """The bytes to write to the connection now, in order: a list, perhaps empty. Never much more than a window."""

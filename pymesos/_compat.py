@@ -418,10 +418,10 @@ class Latch(object):
     def set(self):
         """It happens. Twice is fine."""
         self._is_set = True
-        while True:
+        while self._waiters:
             try:
                 waiter = self._waiters.pop()
-            except IndexError:
+            except IndexError:          # another thread, or a handler, does the same
                 return
             waiter.wake()
 

@@ -75,14 +75,16 @@ class Carrier(object):
         """Write what the link has to say. To be called after everything that is done to the link."""
         if self._is_reading or self._is_silent:     # it is done at the end of that, once
             return
-        while self.is_open:
-            if not self._pending:
-                pieces = self._link.output()
-                if not pieces:
+        has_asked = False
+        while self.is_open and (self._pending or not has_asked):
+            if self._pending:
+                if not self._send():
                     break
-                self._pending.extend(gather(pieces))
-            if not self._send():
-                break
+            else:
+                has_asked = True
+                pieces = self._link.output()
+                if pieces:
+                    self._pending.extend(gather(pieces))
         if self.is_open:
             self._watch(selectors.EVENT_READ | (selectors.EVENT_WRITE if self._pending else 0))
             if not self._pending:

@@ -68,6 +68,7 @@ class Keeper(object):
         self._jobs = {}                 # number: Job
         self._sessions = {}             # task id: Session
         self._placed = {}               # task id: Job, of the attempts that are to run them
+        self._begun = []                # Remotes that run, and who waits for that is to be told
         self._is_touched = False
         self._is_closing = False
         self._timer = None
@@ -229,6 +230,8 @@ class Keeper(object):
         for order in self._pool.decide(self._loop.now):
             # Each by itself: should one fail for a fault of ours, the others are carried out.
             self._loop.order(partial(self._PERFORM[type(order).__name__], self, *order))
+        if self._begun:                 # after them: a command may have ended as well
+            self._loop.order(self._tell_begun)
         when = self._pool.next()
         if self._timer is not None and (when is None or not self._timer.is_pending or when < self._timer.when):
             self._timer.cancel()
@@ -356,7 +359,13 @@ class Keeper(object):
 
     def _started(self, task_id, job, pid, hostname):
         job.remote.started(pid, hostname)
+        self._begun.append(job.remote)
         self._told(self._pool.started, (task_id,))
+
+    def _tell_begun(self):
+        begun, self._begun = self._begun, []
+        for remote in begun:
+            remote.tell_begun()
 
     def _signal(self, task_id, signal):
         session = self._sessions.get(task_id)

@@ -66,9 +66,12 @@ class Remote(object):
         self.task_id, self.agent_id, self.state = task_id, agent_id, 'TASK_STAGING'
 
     def started(self, pid, hostname):
-        """It runs."""
+        """It runs; who waits for that hears of it by :meth:`tell_begun`."""
         self.pid, self.hostname = pid, hostname
         self.state = 'TASK_RUNNING'
+
+    def tell_begun(self):
+        """End :meth:`wait_started`."""
         self._begun.set()
 
     def end(self, returncode, error):
@@ -76,5 +79,5 @@ class Remote(object):
         self.returncode, self.error = returncode, error
         if returncode is not None and self.state in ALIVE:      # as Mesos will say
             self.state = 'TASK_FAILED' if returncode else 'TASK_FINISHED'
+        self._ended.set()               # first, so that who waits for both wakes up once
         self._begun.set()
-        self._ended.set()

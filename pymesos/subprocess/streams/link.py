@@ -10,7 +10,8 @@ from collections import deque, namedtuple
 
 from ...errors import ProtocolError, UsageError
 from . import protocol
-from .protocol import CONTROL, CREDIT, DATA, END, HEAD_SIZE, PING, PONG, RESUME, STOP, pack_head, read_head
+from .protocol import (CONTROL, CREDIT, DATA, END, HEAD_SIZE, MOST_OF_A_PAYLOAD, PING, PONG, RESUME, STOP, pack_head,
+                       read_head)
 
 __all__ = ['ASK_AFTER', 'Data', 'Ended', 'GIVE_UP_AFTER', 'LOOK_EVERY', 'Link', 'MAX_CONTROL', 'Room', 'Stopped',
            'WINDOW', 'append_piece']
@@ -23,6 +24,9 @@ MAX_CONTROL = 32 * 1024 * 1024
 
 #: Seconds of silence after which the peer is asked for a sign of life, after which it is given up, and between looks.
 ASK_AFTER, GIVE_UP_AFTER, LOOK_EVERY = 20.0, 60.0, 5.0
+
+#: So many bytes hold any frame but DATA, whose bytes are not looked at.
+MOST_OF_A_FRAME = HEAD_SIZE + MOST_OF_A_PAYLOAD
 
 #: Pieces below this many bytes are copied together rather than kept and sent one by one.
 SMALL = 8192
@@ -225,29 +229,39 @@ class Link(object):
                 if self._receiver.take(len(piece)):
                     events.append(Data(self._receiver.channel, piece))
                 continue
+            if not held and size - position >= HEAD_SIZE:
+                taken = self._take_frame(view[position:position + MOST_OF_A_FRAME].tobytes(), events)
+                position += taken
+                if taken:
+                    continue
             end = position + self._wanted - len(held)
             held += view[position:end]
             position = end
             if len(held) == self._wanted:
-                self._advance(held, events)
+                if self._take_frame(bytes(held), events):
+                    del held[:]
+                    self._wanted = HEAD_SIZE
         return events
 
-    def _advance(self, held, events):
-        """The head of a frame is complete, or all of it."""
-        head = read_head(held)
+    def _take_frame(self, data, events):
+        """Handle the frame that `data` begins with, of DATA only the head; how many bytes it was.
+
+        0 if there has to be more; :attr:`_wanted` is how much then.
+        """
+        head = read_head(data)
         if head.kind == DATA:
             self._check_resumed(head.kind)
             self._receiver = self._find(self._receives, head)
             self._receiver.expect(head.length)
             self._left = head.length
-        elif len(held) < HEAD_SIZE + head.length:
-            self._wanted = HEAD_SIZE + head.length
-            return
-        else:
-            self._check_resumed(head.kind)
-            self._handle(head, bytes(held[HEAD_SIZE:]), events)
-        del held[:]
-        self._wanted = HEAD_SIZE
+            return HEAD_SIZE
+        length = HEAD_SIZE + head.length
+        if len(data) < length:
+            self._wanted = length
+            return 0
+        self._check_resumed(head.kind)
+        self._handle(head, data[HEAD_SIZE:length], events)
+        return length
 
     def _check_resumed(self, kind):
         if self._is_resumed == (kind == RESUME):

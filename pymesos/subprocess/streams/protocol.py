@@ -153,13 +153,16 @@ _RESUMED = struct.Struct('!BQQ')
 
 HEAD_SIZE = _HEAD.size
 
+#: The longest payload that is not DATA's: that of a RESUME.
+MOST_OF_A_PAYLOAD = 4 * _RESUMED.size
+
 #: The lengths that are allowed, first and last.
 _LENGTHS = {
     DATA: (1, MAX_PAYLOAD),
     CREDIT: (_OFFSETS.size, _OFFSETS.size),
     END: (_OFFSET.size, _OFFSET.size),
     STOP: (0, 0),
-    RESUME: (0, 4 * _RESUMED.size),
+    RESUME: (0, MOST_OF_A_PAYLOAD),
     PING: (0, 0),
     PONG: (0, 0),
 }

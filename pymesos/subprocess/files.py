@@ -172,11 +172,20 @@ def _choose(given, number):
     return _NOTHING if _is_null(status) else _Choice(given, kind, status)
 
 
+#: The number of the null device, None while it is not known.
+_null = None
+
+
 def _is_null(status):
-    try:
-        return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.stat(os.devnull).st_rdev
-    except OSError:                         # no /dev in this jail
+    global _null
+    if not stat.S_ISCHR(status.st_mode):
         return False
+    if _null is None:
+        try:
+            _null = os.stat(os.devnull).st_rdev
+        except OSError:                     # no /dev in this jail
+            return False
+    return status.st_rdev == _null
 
 
 def _is_same(first, second):

@@ -83,6 +83,10 @@ class Keeper(object):
         """Have a function called on the loop, and then what follows decided."""
         self._loop.order(partial(self._told, function, args))
 
+    def pass_on(self, function, *args):
+        """Have a function called on the loop that is about a session only: nothing has to be decided after it."""
+        self._loop.order(partial(function, *args))
+
     def submit(self, job, wanted, max_retries, start_timeout):
         """Run a command."""
         self._submitted.append((job, wanted, max_retries, start_timeout))

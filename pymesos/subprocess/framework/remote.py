@@ -44,7 +44,7 @@ class Remote(object):
 
     def send_signal(self, number):
         """Send a signal to its process. Returns at once; nothing happens if it has ended."""
-        self._keeper.tell(self._keeper.send_signal, self.number, number)
+        self._keeper.pass_on(self._keeper.send_signal, self.number, number)
 
     def cancel(self):
         """Withdraw it if it has not begun, else have Mesos kill it. Returns at once; twice is fine."""
@@ -52,7 +52,8 @@ class Remote(object):
 
     def want_input(self, is_wanted):
         """Whether the program's own standard input is to be read for it just now."""
-        self._keeper.tell(self._keeper.want_input, self.number, is_wanted)
+        if not self._ended.is_set():
+            self._keeper.pass_on(self._keeper.want_input, self.number, is_wanted)
 
     # ---- the keeper's
 

@@ -447,7 +447,7 @@ def report(driver, answered, *updates):
 
 def test_report_waits_for_no_answer(monkeypatch):
     answered = []
-    with ScriptedAgent() as agent, executing(agent, monkeypatch) as (driver, recorder):
+    with ScriptedAgent(acknowledges=False) as agent, executing(agent, monkeypatch) as (driver, recorder):
         recorder.wait('registered')
         agent.hold_answers('UPDATE')
         report(driver, answered, status(state='TASK_RUNNING'), status(state='TASK_FINISHED'))
@@ -455,7 +455,7 @@ def test_report_waits_for_no_answer(monkeypatch):
         assert not answered and len(driver.updates) == 2
         agent.release_answers()
         agent.await_call('UPDATE', count=2)
-        wait_until(lambda: len(answered) == 2 and not driver.updates)
+        wait_until(lambda: len(answered) == 2)
         assert [call.body['update']['status']['state'] for call in agent.calls_of('UPDATE')] == [
             'TASK_RUNNING', 'TASK_FINISHED']
 
@@ -491,18 +491,15 @@ def test_reports_without_a_connection_are_kept_and_replayed(monkeypatch):
 
 def test_report_that_got_no_answer_is_replayed_by_the_next_subscription(monkeypatch):
     answered = []
-    with ScriptedAgent() as agent, executing(
+    with ScriptedAgent(acknowledges=False) as agent, executing(
             agent, monkeypatch, environment=CHECKPOINT, http_timeout=0.5) as (driver, recorder):
         recorder.wait('registered')
-        agent.acknowledges = False
         agent.hold_answers('UPDATE')
         report(driver, answered, status())
         wait_until(lambda: answered)
-        agent.acknowledges = True
         agent.release_answers()
         recorder.wait('reregistered')
         assert replayed(agent.calls_of('SUBSCRIBE')[-1]) == [('t1', 'TASK_RUNNING')]
-        wait_until(lambda: not driver.updates)
 
 
 def test_same_dict_with_other_content_gets_a_new_uuid(monkeypatch):

@@ -475,13 +475,14 @@ def test_call_that_may_wait_goes_with_the_next_one_of_the_loop(peer):
         assert [error for _body, _answer, error in calling.wait(3)[1:]] == [None, None]
 
 
-def test_call_that_may_wait_goes_when_the_loop_looks_in(peer, monkeypatch):
-    monkeypatch.setattr(module, 'REST', 0.5)
+def test_call_that_may_wait_goes_when_the_loop_looks_in(peer):
     with Calling(peer.address) as calling:
         peer.warm_up(calling)
         postpone(calling, b'p1')
+        calling.loop.post(calling.channel._rest_on)     # REST is over
         assert bodies(peer, 1) == [b'p1']
-        assert calling.wait(2)[1] == (b'p1', b'', None)
+        wait_until(lambda: calling.loop.post(calling.channel._rest_on) or len(calling.results) == 2)
+        assert calling.results[1] == (b'p1', b'', None)
 
 
 def test_call_that_may_wait_is_written_before_the_end(peer):
@@ -507,14 +508,11 @@ def test_call_that_may_wait_outlives_its_connection(server, monkeypatch):
         assert server.connections == 2
 
 
-def test_call_that_may_wait_has_a_deadline_once_it_is_written(peer, monkeypatch):
-    monkeypatch.setattr(module, 'REST', 0.2)
-    with Calling(peer.address, timeout=1.0) as calling:
+def test_call_that_may_wait_has_a_deadline(peer):
+    with Calling(peer.address, timeout=5.0) as calling:
         peer.warm_up(calling)
-        call = Call('KILL', '/call', [], b'p1', lambda answer, error: calling.results.append((b'p1', answer, error)),
-                    is_forgotten=True, may_wait=True)
-        if not calling.channel.write_now(call):         # on a slow machine the channel may rest no more
-            calling.loop.post(calling.channel.submit, call)
+        postpone(calling, b'p1')
+        calling.loop.post(calling.channel._rest_on)     # REST is over
         peer.await_call(b'p1')
         assert isinstance(calling.wait(2)[1][2], (TimedOut, ConnectionLost))
 

@@ -225,8 +225,8 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
             pairs = pairs + sorted(headers.items())
         implicit = self._implicit()
         # For the acknowledgement of a task's last update nobody waits; that of another lets Mesos send the next one.
-        answer = self._post(body, path, pairs, implicit is None,
-                            implicit is not None and implicit.get('state') in events.ENDED)
+        may_wait = implicit is not None and body['type'] == 'ACKNOWLEDGE' and _is_end(implicit.get('state'))
+        answer = self._post(body, path, pairs, implicit is None, may_wait)
         return messages.loads(answer, self._use_addict) if answer else {}
 
     def _headers_of(self, stream_id):
@@ -419,6 +419,10 @@ class MesosSchedulerDriver(Process, SchedulerDriver):
             found = parameters_of(callback)
             self._heartbeat_function, self._heartbeat_takes_driver = function, found is None or found > (0, False)
         return self._heartbeat_takes_driver
+
+
+def _is_end(state):
+    return isinstance(state, six.string_types) and state in events.ENDED
 
 
 def _major(version):

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections import OrderedDict
 
-from .._compat import NetworkError, socket_errors
+from .._compat import NetworkError, monotonic, socket_errors
 from .files import Files
 from .model import effects
 from .model.agent import AgentModel
@@ -128,7 +128,8 @@ class _Node(object):
                 model.on_timer(effect.key)
                 self.settle()
 
-        self._timers[effect.key] = self.cluster.loop.call_later(effect.delay, fire)
+        # Not from the beginning of the turn on, which may be long: it may be a grace period.
+        self._timers[effect.key] = self.cluster.loop.call_at(monotonic() + effect.delay, fire)
 
     def _cancel_timer(self, effect):
         timer = self._timers.pop(effect.key, None)

@@ -267,8 +267,11 @@ class Loop(object):
         heapq.heappush(self._timers, (timer.when, next(self._serial), timer))
 
     def _fire_timers(self):
+        due = []                    # first all: one that sets itself again at once has to wait for the next turn
         while self._timers and self._timers[0][0] <= self.now:
-            self._call(heapq.heappop(self._timers)[2].fire)
+            due.append(heapq.heappop(self._timers)[2])
+        for timer in due:
+            self._call(timer.fire)
 
     def _clean_up(self):
         with self._lock:

@@ -178,8 +178,13 @@ class Channel(object):
 
     def _take_postponed(self):
         """The bytes of the calls that may wait, which count as written from now on. With the lock."""
+        if not self._postponed:
+            return b''
         postponed, self._postponed = self._postponed, []
-        self._sent.extend(call for call, _request in postponed)
+        deadline = monotonic() + self._timeout
+        for call, _request in postponed:
+            call.deadline = deadline
+            self._sent.append(call)
         return b''.join(request for _call, request in postponed)
 
     def _may_read(self, call):
@@ -408,7 +413,8 @@ class Channel(object):
     def _rest_on(self):
         """See what has come while the socket rested. Watch it again if there was no call meanwhile."""
         self._rest_timer = None
-        if self._postponed:
+        # Not what is in _waiting: for that it is looked first whether the peer has closed, and _flush_posted() is due.
+        if self._postponed and not self._waiting:
             self._flush()
             if self._sock is None:
                 return
@@ -573,6 +579,8 @@ class Channel(object):
 
     def _check_deadline(self):
         """One timer serves all calls: they time out in the order in which they were submitted."""
+        if self._has_unread():
+            self._look()                # what was answered meanwhile is not late
         now = monotonic()
         with self._writing:
             self._timer = None
@@ -586,8 +594,8 @@ class Channel(object):
             # Answers come in order: while the first is missing there is no other, and only a new connection helps.
             self._lose('an earlier call got no answer')
         with self._writing:
-            postponed = [call for call, _request in self._postponed]
-            left = [call.deadline for call in list(self._sent) + postponed + list(self._waiting)]
+            left = [call.deadline for call in list(self._sent) + list(self._waiting)]
+            left += [now + self._timeout] * bool(self._postponed)
             if left and self._timer is None:
                 self._timer = self._loop.call_later(max(0.0, min(left) - now), self._check_deadline)
 

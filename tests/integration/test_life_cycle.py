@@ -280,6 +280,17 @@ def test_acknowledgement_of_a_last_update_goes_with_the_next_call_or_at_the_end(
         assert acknowledged() == ['t0', 't1', 't2', 't3']
 
 
+@pytest.mark.parametrize('state', [['TASK_FINISHED'], {}, 7, None])
+def test_update_with_a_state_that_is_none_is_acknowledged_all_the_same(state):
+    with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
+        peer.await_subscribe()
+        event = update(0)
+        event['update']['status']['state'] = state
+        peer.send_event(event)
+        peer.await_call('ACKNOWLEDGE')
+        assert not driver.aborted and recorder.of('statusUpdate')[0][0]['state'] == state
+
+
 def test_implicit_acknowledgements_wait_for_nothing():
     with ScriptedMaster() as peer, scheduling(peer.address) as (_driver, recorder):
         recorder.wait('registered')

@@ -92,6 +92,32 @@ def test_timers_that_were_called_off_do_not_pile_up(loop):
     assert loop.carry_out(make) <= 2 * CANCELLED_TIMERS + 2
 
 
+def test_timer_that_sets_itself_again_at_once_lets_others_have_their_turn(loop):
+    fired = []
+
+    def fire():
+        fired.append(1)
+        loop.call_later(0, fire)
+
+    loop.call_later(0, fire)
+    wait_until(lambda: len(fired) > 1)
+    assert loop.carry_out(lambda: 'done') == 'done'
+
+
+def test_orders_that_give_orders_let_others_have_their_turn(loop):
+    followed = []
+
+    def follow():
+        followed.append(1)
+        loop.order(follow)
+
+    loop.order(follow)
+    wait_until(lambda: len(followed) > 1)
+    fired = []
+    loop.call_later(0, lambda: fired.append(1))
+    wait_until(lambda: fired)
+
+
 def test_order_given_by_the_thread_itself_is_followed_without_other_events(loop):
     done = threading.Event()
     loop.order(lambda: loop.order(lambda: loop.order(done.set)))

@@ -508,13 +508,49 @@ def test_call_that_may_wait_outlives_its_connection(server, monkeypatch):
         assert server.connections == 2
 
 
-def test_call_that_may_wait_has_a_deadline(peer):
-    with Calling(peer.address, timeout=5.0) as calling:
+def test_looking_in_writes_nothing_that_may_be_done_only_once(server, monkeypatch):
+    monkeypatch.setattr(module, 'REST', 60.0)
+    server.on_path('/call', lambda request: Answer(202))
+    with FaultProxy(server.address) as proxy, Calling(proxy.address) as calling:
+        Waiting(calling)
+        wait_until(lambda: calling.channel._is_resting)
+        postpone(calling, b'p1')
+        proxy.close_connections()               # which the channel does not see while it rests
+        wait_until(lambda: not proxy.open_connections)
+
+        def submit_and_look_in():
+            calling.channel.submit(Call('ACCEPT', '/call', [], b'a1',
+                                        lambda answer, error: calling.results.append((b'a1', answer, error))))
+            calling.channel._rest_on()
+
+        calling.loop.post(submit_and_look_in)
+        assert [error for body, _answer, error in calling.wait(3) if body == b'a1'] == [None]
+
+
+def test_call_that_may_wait_does_not_keep_the_loop_busy(peer):
+    looks = []
+    with Calling(peer.address) as calling:
         peer.warm_up(calling)
+        channel = calling.channel
+        check, channel._check_deadline = channel._check_deadline, lambda: (looks.append(1), check())
+        channel._timeout = 0.2
+        postpone(calling, b'p1')
+        calling.loop.post(channel._check_deadline)
+        threading.Event().wait(1.0)             # longer than a call may take: it is not written yet
+        assert 1 <= len(looks) <= 10 and channel._postponed
+        calling.loop.post(channel._rest_on)
+        assert bodies(peer, 1) == [b'p1']
+
+
+def test_call_that_may_wait_has_a_deadline_once_it_is_written(peer):
+    with Calling(peer.address) as calling:
+        peer.warm_up(calling)
+        calling.channel._timeout = 0.2
         postpone(calling, b'p1')
         calling.loop.post(calling.channel._rest_on)     # REST is over
         peer.await_call(b'p1')
-        assert isinstance(calling.wait(2)[1][2], (TimedOut, ConnectionLost))
+        wait_until(lambda: calling.loop.post(calling.channel._check_deadline) or len(calling.results) == 2)
+        assert isinstance(calling.results[1][2], (TimedOut, ConnectionLost))
 
 
 def test_what_one_thread_has_left_to_the_loop_is_taken_before_another_one_reads(peer):

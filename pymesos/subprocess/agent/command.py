@@ -6,6 +6,7 @@ import signal
 from binascii import Error as Base64Error
 from binascii import unhexlify
 
+from ..._compat import monotonic
 from ...errors import MessageError, ProtocolError
 from ...utils import decode_data, encode_data
 from ...wire.messages import dumps, loads
@@ -113,13 +114,14 @@ class Command(Conduit):
             return
         self._grace = _grace_of(kill_policy, self._grace)
         seconds = self._grace if grace is None else min(grace, self._grace)
+        kill_at = monotonic() + seconds         # not from the beginning of the turn on, which may be long
         if self._kill_timer is None:
             child.kill(signal.SIGTERM)
-        elif not self._kill_timer.is_pending or self._kill_timer.when <= self.loop.now + seconds:
+        elif not self._kill_timer.is_pending or self._kill_timer.when <= kill_at:
             return                      # a later kill may only shorten what is left
         else:
             self._kill_timer.cancel()
-        self._kill_timer = self.loop.call_later(seconds, self._kill_now)
+        self._kill_timer = self.loop.call_at(kill_at, self._kill_now)
 
     def _kill_now(self):
         logger.info('task %s: its grace is over, SIGKILL', self.task_id)

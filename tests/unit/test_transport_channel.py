@@ -537,7 +537,7 @@ def test_call_that_may_wait_does_not_keep_the_loop_busy(peer):
         postpone(calling, b'p1')
         calling.loop.post(channel._check_deadline)
         threading.Event().wait(1.0)             # longer than a call may take: it is not written yet
-        assert 1 <= len(looks) <= 10 and channel._postponed
+        assert 1 <= len(looks) <= 100 and channel._postponed
         calling.loop.post(channel._rest_on)
         assert bodies(peer, 1) == [b'p1']
 

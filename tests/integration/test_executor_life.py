@@ -95,6 +95,11 @@ def test_unacknowledged_updates_are_replayed_in_order(monkeypatch):
 
 
 def test_updates_made_while_disconnected_are_kept_and_sent(monkeypatch):
+    keeps_and_sends(monkeypatch, lambda driver, update: driver.sendStatusUpdate(update))      # returns at once
+
+
+def keeps_and_sends(monkeypatch, send):
+    """Have updates sent by ``send(driver, status)`` without a connection: they come with the next one."""
     with ScriptedAgent() as agent, FaultProxy(agent.address) as proxy:
         monkeypatch.setattr(agent, 'environment', lambda **options: dict(
             ScriptedAgent.environment(agent, **options), MESOS_AGENT_ENDPOINT=proxy.address))
@@ -104,7 +109,7 @@ def test_updates_made_while_disconnected_are_kept_and_sent(monkeypatch):
             proxy.reset()
             recorder.wait('disconnected')
             for state in ('TASK_RUNNING', 'TASK_FINISHED'):
-                driver.sendStatusUpdate(status('t1', state))        # returns at once: kept
+                send(driver, status('t1', state))
             assert len(driver.updates) == 2
             proxy.accept()
             recorder.wait('reregistered')
@@ -473,20 +478,8 @@ def test_report_that_is_refused_is_logged_and_the_next_one_sent(monkeypatch, cap
 
 def test_reports_without_a_connection_are_kept_and_replayed(monkeypatch):
     answered = []
-    with ScriptedAgent() as agent, FaultProxy(agent.address) as proxy:
-        monkeypatch.setattr(agent, 'environment', lambda **options: dict(
-            ScriptedAgent.environment(agent, **options), MESOS_AGENT_ENDPOINT=proxy.address))
-        with executing(agent, monkeypatch, environment=CHECKPOINT) as (driver, recorder):
-            recorder.wait('registered')
-            proxy.refuse()
-            proxy.reset()
-            recorder.wait('disconnected')
-            report(driver, answered, status(state='TASK_RUNNING'), status(state='TASK_FINISHED'))
-            assert len(answered) == len(driver.updates) == 2
-            proxy.accept()
-            recorder.wait('reregistered')
-            assert replayed(agent.calls_of('SUBSCRIBE')[-1]) == [('t1', 'TASK_RUNNING'), ('t1', 'TASK_FINISHED')]
-            wait_until(lambda: not driver.updates)
+    keeps_and_sends(monkeypatch, lambda driver, update: report(driver, answered, update))
+    assert len(answered) == 2
 
 
 def test_report_that_got_no_answer_is_replayed_by_the_next_subscription(monkeypatch):

@@ -13,7 +13,7 @@ from binascii import Error as Base64Error
 from collections import OrderedDict
 
 from ._compat import native_text
-from .errors import CallRejected, ConnectionFailed, ProtocolError, Refused, Stopped, UsageError, excerpt
+from .errors import CallRejected, ConnectionFailed, ProtocolError, Refused, Stopped, Unanswered, UsageError, excerpt
 from .interface import ExecutorDriver
 from .process import Process, dict_in, list_in, parameters_of
 from .transport.tls import context_from_environment
@@ -94,10 +94,11 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         self._headers = super(MesosExecutorDriver, self)._request_headers() + self._authorization()
         self._returns_after_loss = self.checkpoint
         self._was_ever_subscribed = False
-        # Guards the ledger: tasks, updates, _replayed and _used.
+        # Guards the ledger: tasks, updates, _behind, _replayed and _used.
         self._ledger_lock = threading.Lock()
         self.tasks = OrderedDict()      # unacknowledged: task id -> TaskInfo
         self.updates = OrderedDict()    # unacknowledged: uuid.UUID -> {'status': TaskStatus}
+        self._behind = set()            # ids of tasks whose updates wait to be sent again, in their order
         self._replayed = set()          # uuids that the latest SUBSCRIBE carried
         self._used = OrderedDict()      # uuid text -> what was sent under it, of the latest updates
         self._killer = None
@@ -109,14 +110,19 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         """Report the state of a task: TaskStatus, a dict; ``uuid``, ``timestamp`` and ``source`` are filled in.
 
         Returns when the agent has taken it. While there is no connection, or if it breaks meanwhile, the update is
-        kept and sent with the next subscription, in order; it is forgotten only when the agent has acknowledged it.
+        kept and sent with the next subscription, in order; if the agent takes longer than `http_timeout` to answer it
+        is sent again after a while. It is forgotten only when the agent has acknowledged it.
         Raises :class:`~pymesos.errors.CallRejected` if the agent refuses it, and then does not keep it. From any
         thread. Source: PROTOCOL 3.1, 3.4.
         """
-        key = self._enter(status)
+        key, is_behind = self._enter(status)
         body = calls.update(self.framework_id, self.executor_id, status)
         subscription = self._subscription()
         try:
+            if is_behind:
+                calls.check(body, calls.EXECUTOR_CALLS)
+                logger.info('the update of task %s waits for an earlier one', _task_id(status))
+                return
             self._send(body)
         except UsageError:
             with self._ledger_lock:
@@ -130,11 +136,11 @@ class MesosExecutorDriver(Process, ExecutorDriver):
     def _report(self, status, answered):
         """The same as :meth:`sendStatusUpdate` for a thread that must not wait: a refusal is only logged.
 
-        Without a subscription the update waits for the next; else ``answered()`` is called once, on any thread and
-        perhaps not soon, when the agent has taken the update or it is clear that it has not.
+        ``answered()`` is called once, on any thread and perhaps not soon, when the agent has taken the update or it is
+        clear that it has not: at once if the update waits for the next subscription, or for an earlier one of its task.
         """
-        key = self._enter(status)
-        if self.connected:
+        key, is_behind = self._enter(status)
+        if self.connected and not is_behind:
             self._resend(key, status, answered, is_forgotten=True)
         else:
             answered()
@@ -144,7 +150,9 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
         It does unless the agent refused the update itself. An agent that has just restarted says 503, or 403, until
         it knows its executors again (PROTOCOL 3.1); then, as when the connection broke, the next subscription tells it
-        all. Without checkpoint there is no next one: the update goes again on its own, as long as the stream lives.
+        all. Without checkpoint there is no next one: the update goes again on its own, as long as the stream lives. So
+        it does if the agent is too busy to answer: of tasks that it has launched and that have not come yet a new
+        subscription would say that they are lost.
         """
         is_refusal = isinstance(error, CallRejected) and error.status != 403
         if is_refusal and classify_status(error.status) != 'unavailable':
@@ -154,22 +162,30 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         life = self._life
         if life is None or isinstance(error, Stopped):
             return True
-        if self.checkpoint:
+        if self.checkpoint and not isinstance(error, Unanswered):
             life.resubscribe(subscription, error)
         else:
             self._resend_later(life, key)
         return True
 
     def _resend_later(self, life, key):
+        """Send the update `key` again after a while, and behind it whatever is reported of its task meanwhile."""
         engine = life.engine
-        if engine is not None:
-            engine.loop.post(engine.loop.call_later, RESEND_DELAY, self._resend_if_kept, key)
-
-    def _resend_if_kept(self, key):
         with self._ledger_lock:
-            update = self.updates.get(key)
-        if update is not None and self.connected:
-            self._resend(key, update['status'])
+            if engine is None or key not in self.updates:
+                return
+            is_due, task = bool(self._behind), _task_id(self.updates[key]['status'])
+            self._behind.add(task)
+        if not is_due:
+            engine.loop.post(engine.loop.call_later, RESEND_DELAY, self._resend_behind)
+
+    def _resend_behind(self):
+        """Send again what is late. Without a subscription the next one tells it all."""
+        with self._ledger_lock:
+            behind, self._behind = self._behind, set()
+            for key, update in self.updates.items():
+                if self.connected and _task_id(update['status']) in behind:
+                    self._resend(key, update['status'])
 
     def sendFrameworkMessage(self, data):
         """Send `data` (base64 text) to the scheduler; it may get lost. Dropped, with a WARNING, while disconnected."""
@@ -191,7 +207,9 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         return messages.loads(answer, self._use_addict) if answer else {}
 
     def _enter(self, status):
-        """Supply what an update must have and enter it in the ledger; its key there."""
+        """Supply what an update must have and enter it in the ledger: its key there, and whether it has to wait for an
+        earlier update of its task.
+        """
         # What distinguishes an update from a repetition of itself, and small enough to remember.
         content = messages.dumps({name: status[name] for name in status if name not in _FILLED_IN})
         fingerprint = hash(content)
@@ -211,7 +229,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             if len(self._used) > REMEMBERED_UUIDS:
                 self._used.popitem(last=False)
             self.updates[key] = {'status': kept}
-        return key
+            return key, _task_id(kept) in self._behind
 
     def _identify(self, status, fingerprint):
         """Give an update its uuid, unless it has one, and say which it is."""
@@ -237,6 +255,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             tasks = list(self.tasks.values())
             statuses = [update['status'] for update in self.updates.values()]
             self._replayed = set(self.updates)
+            self._behind = set()
         body = messages.dumps(calls.executor_subscribe(self.framework_id, self.executor_id, tasks, statuses))
         headers = [('Host', _host(self.master)), ('Content-Type', 'application/json'), ('Accept', 'application/json')]
         return httpmsg.request('POST', self._path, headers + self._authorization() + [('Connection', 'close')], body)

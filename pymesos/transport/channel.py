@@ -7,7 +7,7 @@ import threading
 from collections import deque
 
 from .._compat import monotonic, socket_errors
-from ..errors import CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, TimedOut, UsageError, excerpt
+from ..errors import CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, Unanswered, UsageError, excerpt
 from ..utils import redirected_address
 from ..wire import httpmsg
 from .dial import Dial
@@ -589,8 +589,8 @@ class Channel(object):
                 self._detach()          # before another thread takes an answer that is not its own
         if late:
             kinds = ', '.join(sorted(set(call.kind for call in late)))
-            self._fail(late, TimedOut('%s did not answer %s within %g seconds' % (self._address, kinds, self._timeout),
-                                      str(self._address), errno.ETIMEDOUT))
+            text = '%s did not answer %s within %g seconds' % (self._address, kinds, self._timeout)
+            self._fail(late, Unanswered(text, str(self._address), errno.ETIMEDOUT))
             # Answers come in order: while the first is missing there is no other, and only a new connection helps.
             self._lose('an earlier call got no answer')
         with self._writing:

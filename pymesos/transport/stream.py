@@ -23,6 +23,10 @@ LONGEST_REFUSAL = 4096
 #: the callbacks at once: to wake their thread and to take turns with it is dearer than to read.
 MOST_READS = 4
 
+#: How often it is read at most before it is given up: 8 MiB. What has come is the last that is heard of it, and an
+#: executor that did not read of a task is one that lost it.
+MOST_LAST_READS = 128
+
 #: Records that come within so many seconds of each other are left to the thread of the callbacks. It gives the socket
 #: back when nothing comes for as long, and the loop takes it when nobody has read for as long. What waits meanwhile
 #: waits little beside the silence and the grace period that are counted from what is read.
@@ -153,7 +157,7 @@ class Stream(object):
             was_lent, self._is_lent = self._is_lent, False
         self._is_reading = self._is_reading or was_lent or self._left is not None
         if self._is_reading:
-            for _ in range(MOST_READS):
+            for _ in range(MOST_LAST_READS):
                 if self._is_closed or not self._read():
                     break
         if not self._is_closed:

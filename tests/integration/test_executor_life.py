@@ -33,6 +33,13 @@ def status(name='t1', state='TASK_RUNNING', **more):
     return dict({'task_id': {'value': name}, 'state': state}, **more)
 
 
+def behind(proxy, agent, monkeypatch):
+    """The agent, whose executors reach it through a proxy."""
+    monkeypatch.setattr(agent, 'environment', lambda **options: dict(
+        ScriptedAgent.environment(agent, **options), MESOS_AGENT_ENDPOINT=proxy.address))
+    return agent
+
+
 def replayed(call):
     return [(one['status']['task_id']['value'], one['status']['state'])
             for one in call.body['subscribe']['unacknowledged_updates']]
@@ -101,9 +108,7 @@ def test_updates_made_while_disconnected_are_kept_and_sent(monkeypatch):
 def keeps_and_sends(monkeypatch, send):
     """Have updates sent by ``send(driver, status)`` without a connection: they come with the next one."""
     with ScriptedAgent() as agent, FaultProxy(agent.address) as proxy:
-        monkeypatch.setattr(agent, 'environment', lambda **options: dict(
-            ScriptedAgent.environment(agent, **options), MESOS_AGENT_ENDPOINT=proxy.address))
-        with executing(agent, monkeypatch, environment=CHECKPOINT) as (driver, recorder):
+        with executing(behind(proxy, agent, monkeypatch), monkeypatch, environment=CHECKPOINT) as (driver, recorder):
             recorder.wait('registered')
             proxy.refuse()
             proxy.reset()
@@ -142,14 +147,16 @@ def test_update_that_is_answered_with_garbage_is_replayed_by_the_next_subscripti
 
 
 def test_update_whose_connection_broke_is_replayed_by_the_next_subscription(monkeypatch):
-    with ScriptedAgent(acknowledges=False) as agent, executing(
-            agent, monkeypatch, environment=CHECKPOINT, http_timeout=0.5) as (driver, recorder):
+    with ScriptedAgent() as agent, FaultProxy(agent.address) as proxy, executing(
+            behind(proxy, agent, monkeypatch), monkeypatch, environment=CHECKPOINT) as (driver, recorder):
         recorder.wait('registered')
-        agent.hold_answers('UPDATE')
-        driver.sendStatusUpdate(status())               # times out; nothing is raised, it is kept
-        agent.release_answers()
+        proxy.refuse()                                  # the stream lives on
+        driver.sendStatusUpdate(status())               # nothing is raised, it is kept
+        recorder.wait('disconnected')
+        proxy.accept()
         recorder.wait('reregistered')
         assert replayed(agent.calls_of('SUBSCRIBE')[-1]) == [('t1', 'TASK_RUNNING')]
+        assert not agent.calls_of('UPDATE')
 
 
 def test_task_launched_but_not_yet_delivered_is_among_the_unacknowledged(monkeypatch):
@@ -403,19 +410,27 @@ def test_missing_variable_is_named(monkeypatch, missing):
     assert 'the environment has no %s' % missing in str(caught.value)
 
 
-def test_slow_agent_does_not_end_an_executor_without_checkpoint(monkeypatch):
+@pytest.mark.parametrize('environment', [{}, CHECKPOINT], ids=['without checkpoint', 'with checkpoint'])
+@pytest.mark.parametrize('send', [MesosExecutorDriver.sendStatusUpdate, lambda *args: report_and_wait(*args)],
+                         ids=['sent', 'reported'])
+def test_update_that_a_busy_agent_does_not_answer_is_sent_again_and_none_overtakes_it(monkeypatch, environment, send):
     monkeypatch.setattr(executor_module, 'RESEND_DELAY', 0.05)
-    with ScriptedAgent() as agent, executing(agent, monkeypatch, http_timeout=0.3) as (driver, recorder):
+    states = ['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED']
+    with ScriptedAgent(acknowledges=False) as agent, executing(
+            agent, monkeypatch, environment=environment, http_timeout=0.3) as (driver, recorder):
         recorder.wait('registered')
-        subscribed = agent.counts['SUBSCRIBE']      # on a busy machine one takes longer than 0.3 s, too
-        agent.acknowledges = False
-        agent.hold_answers('UPDATE')
-        driver.sendStatusUpdate(status())
+        for state in states:
+            agent.hold_answers('UPDATE')
+            send(driver, status(state=state))
+            wait_until(lambda: driver._behind)
+        assert recorder.names == ['registered']
         agent.acknowledges = True                   # first: what is answered is not sent again
+        agent.forget_calls()
         agent.release_answers()
-        agent.await_call('UPDATE', count=2)
         wait_until(lambda: not driver.updates)
-        assert agent.counts['SUBSCRIBE'] == subscribed and recorder.names == ['registered']
+        sent = [call.body['update']['status']['state'] for call in agent.calls_of('UPDATE')]
+        assert sorted(set(sent), key=sent.index) == states
+        assert not agent.calls_of('SUBSCRIBE') and recorder.names == ['registered']
 
 
 def test_newer_updates_do_not_overtake_those_that_waited_for_the_subscription(monkeypatch):
@@ -450,6 +465,12 @@ def report(driver, answered, *updates):
     thread.join()
 
 
+def report_and_wait(driver, update):
+    answered = []
+    report(driver, answered, update)
+    wait_until(lambda: answered)
+
+
 def test_report_waits_for_no_answer(monkeypatch):
     answered = []
     with ScriptedAgent(acknowledges=False) as agent, executing(agent, monkeypatch) as (driver, recorder):
@@ -480,19 +501,6 @@ def test_reports_without_a_connection_are_kept_and_replayed(monkeypatch):
     answered = []
     keeps_and_sends(monkeypatch, lambda driver, update: report(driver, answered, update))
     assert len(answered) == 2
-
-
-def test_report_that_got_no_answer_is_replayed_by_the_next_subscription(monkeypatch):
-    answered = []
-    with ScriptedAgent(acknowledges=False) as agent, executing(
-            agent, monkeypatch, environment=CHECKPOINT, http_timeout=0.5) as (driver, recorder):
-        recorder.wait('registered')
-        agent.hold_answers('UPDATE')
-        report(driver, answered, status())
-        wait_until(lambda: answered)
-        agent.release_answers()
-        recorder.wait('reregistered')
-        assert replayed(agent.calls_of('SUBSCRIBE')[-1]) == [('t1', 'TASK_RUNNING')]
 
 
 def test_same_dict_with_other_content_gets_a_new_uuid(monkeypatch):

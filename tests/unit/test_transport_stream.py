@@ -100,6 +100,26 @@ def test_a_stream_that_pauses_loses_nothing():
     assert listener.records == RECORDS and len(listener.batches) > 1
 
 
+def test_what_has_come_counts_when_the_stream_is_given_up(monkeypatch):
+    monkeypatch.setattr(module, 'MOST_READS', 1)
+    records = [b'x' * 10000] * 20
+    ours, theirs = socket.socketpair()
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * READ_BYTES)
+    data = HEAD + chunk(b''.join(map(recordio.encode, records)))
+    assert theirs.send(data) == len(data) > 3 * READ_BYTES
+    loop = Loop()
+    listener = Listener(loop)
+    listener.stream = Stream(loop, ours, parse_address('127.0.0.1:5050'), listener, 1 << 20)
+    listener.stream.subscribe(b'')
+    error = ConnectionLost('the test gives it up')
+    assert listener.stream.abandon(error)
+    loop.run()
+    theirs.close()
+    assert listener.records == records and listener.error is error
+
+
 class Lending(Listener):
     """Lends the stream whenever it may to a thread of its own, which takes `most` batches at a time."""
 

@@ -12,7 +12,9 @@ import uuid
 from binascii import Error as Base64Error
 from collections import OrderedDict
 
-from ._compat import native_text
+import six
+
+from ._compat import native_text, wait_for
 from .errors import CallRejected, ConnectionFailed, ProtocolError, Refused, Stopped, Unanswered, UsageError, excerpt
 from .interface import ExecutorDriver
 from .process import Process, dict_in, list_in, parameters_of
@@ -98,7 +100,8 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         self._ledger_lock = threading.Lock()
         self.tasks = OrderedDict()      # unacknowledged: task id -> TaskInfo
         self.updates = OrderedDict()    # unacknowledged: uuid.UUID -> {'status': TaskStatus}
-        self._behind = set()            # ids of tasks whose updates wait to be sent again, in their order
+        # Task ids whose updates wait to be sent again, in the ledger's order -> {uuid: who waits for that, a function}
+        self._behind = {}
         self._replayed = set()          # uuids that the latest SUBSCRIBE carried
         self._used = OrderedDict()      # uuid text -> what was sent under it, of the latest updates
         self._killer = None
@@ -111,19 +114,17 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
         Returns when the agent has taken it. While there is no connection, or if it breaks meanwhile, the update is
         kept and sent with the next subscription, in order; if the agent takes longer than `http_timeout` to answer it
-        is sent again after a while. It is forgotten only when the agent has acknowledged it.
+        is sent again after a while, and what is reported of its task meanwhile behind it. It is forgotten only when the
+        agent has acknowledged it.
         Raises :class:`~pymesos.errors.CallRejected` if the agent refuses it, and then does not keep it. From any
         thread. Source: PROTOCOL 3.1, 3.4.
         """
-        key, is_behind = self._enter(status)
+        key = self._enter(status)
         body = calls.update(self.framework_id, self.executor_id, status)
         subscription = self._subscription()
         try:
-            if is_behind:
-                calls.check(body, calls.EXECUTOR_CALLS)
-                logger.info('the update of task %s waits for an earlier one', _task_id(status))
-                return
-            self._send(body)
+            if not self._behind or not self._wait_behind(key, body):
+                self._send(body)
         except UsageError:
             with self._ledger_lock:
                 self.updates.pop(key, None)
@@ -136,14 +137,14 @@ class MesosExecutorDriver(Process, ExecutorDriver):
     def _report(self, status, answered):
         """The same as :meth:`sendStatusUpdate` for a thread that must not wait: a refusal is only logged.
 
-        ``answered()`` is called once, on any thread and perhaps not soon, when the agent has taken the update or it is
-        clear that it has not: at once if the update waits for the next subscription, or for an earlier one of its task.
+        Without a subscription the update waits for the next; else ``answered()`` is called once, on any thread and
+        perhaps not soon, when the agent has taken the update or it is clear that it has not.
         """
-        key, is_behind = self._enter(status)
-        if self.connected and not is_behind:
-            self._resend(key, status, answered, is_forgotten=True)
-        else:
+        key = self._enter(status)
+        if not self.connected:
             answered()
+        elif not self._behind or not self._stay_behind(key, status, answered):
+            self._resend(key, status, answered, is_forgotten=True)
 
     def _keeps(self, key, error, subscription):
         """Whether the update `key` stays in the ledger although sending it ended with `error`.
@@ -170,22 +171,50 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
     def _resend_later(self, life, key):
         """Send the update `key` again after a while, and behind it whatever is reported of its task meanwhile."""
-        engine = life.engine
         with self._ledger_lock:
-            if engine is None or key not in self.updates:
+            engine = life.engine
+            if engine is None or self._life is not life or key not in self.updates:
                 return
-            is_due, task = bool(self._behind), _task_id(self.updates[key]['status'])
-            self._behind.add(task)
-        if not is_due:
-            engine.loop.post(engine.loop.call_later, RESEND_DELAY, self._resend_behind)
+            if not self._behind:
+                engine.loop.post(engine.loop.call_later, RESEND_DELAY, self._resend_behind)
+            self._behind.setdefault(_task_id(self.updates[key]['status']), {})
+
+    def _stay_behind(self, key, status, answered):
+        """Have an update wait for earlier ones of its task that are to be sent again; False if there are none."""
+        with self._ledger_lock:
+            waiting = self._behind.get(_task_id(status))
+            if waiting is None or not self.connected:
+                return False
+            waiting[key] = answered
+        logger.info('the update of task %s waits for an earlier one', _task_id(status))
+        return True
+
+    def _wait_behind(self, key, body):
+        """The same of a call, and wait until the agent has taken it, or it is clear that it has not."""
+        taken = threading.Event()
+        calls.check(body, calls.EXECUTOR_CALLS)
+        if self._life.is_foreign() or not self._stay_behind(key, body['update']['status'], taken.set):
+            return False
+        wait_for(taken)
+        return True
 
     def _resend_behind(self):
         """Send again what is late. Without a subscription the next one tells it all."""
         with self._ledger_lock:
-            behind, self._behind = self._behind, set()
+            behind, self._behind = self._behind, {}
+            waiting = _waiting_in(behind)
             for key, update in self.updates.items():
                 if self.connected and _task_id(update['status']) in behind:
-                    self._resend(key, update['status'])
+                    self._resend(key, update['status'], waiting.pop(key, None))
+        for answered in waiting.values():
+            answered()
+
+    def _release_behind(self):
+        """Nothing is sent again: whoever waits for that need not any more."""
+        with self._ledger_lock:
+            behind, self._behind = self._behind, {}
+        for answered in _waiting_in(behind).values():
+            answered()
 
     def sendFrameworkMessage(self, data):
         """Send `data` (base64 text) to the scheduler; it may get lost. Dropped, with a WARNING, while disconnected."""
@@ -207,9 +236,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         return messages.loads(answer, self._use_addict) if answer else {}
 
     def _enter(self, status):
-        """Supply what an update must have and enter it in the ledger: its key there, and whether it has to wait for an
-        earlier update of its task.
-        """
+        """Supply what an update must have and enter it in the ledger; its key there."""
         # What distinguishes an update from a repetition of itself, and small enough to remember.
         content = messages.dumps({name: status[name] for name in status if name not in _FILLED_IN})
         fingerprint = hash(content)
@@ -229,7 +256,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             if len(self._used) > REMEMBERED_UUIDS:
                 self._used.popitem(last=False)
             self.updates[key] = {'status': kept}
-            return key, _task_id(kept) in self._behind
+        return key
 
     def _identify(self, status, fingerprint):
         """Give an update its uuid, unless it has one, and say which it is."""
@@ -255,7 +282,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             tasks = list(self.tasks.values())
             statuses = [update['status'] for update in self.updates.values()]
             self._replayed = set(self.updates)
-            self._behind = set()
+        self._release_behind()          # all of it goes now
         body = messages.dumps(calls.executor_subscribe(self.framework_id, self.executor_id, tasks, statuses))
         headers = [('Host', _host(self.master)), ('Content-Type', 'application/json'), ('Accept', 'application/json')]
         return httpmsg.request('POST', self._path, headers + self._authorization() + [('Connection', 'close')], body)
@@ -333,6 +360,11 @@ class MesosExecutorDriver(Process, ExecutorDriver):
                 or type(self).on_event != Process.on_event
                 or type(self).on_acknowledged != MesosExecutorDriver.on_acknowledged)
 
+    def was_lost(self):
+        """What was to be sent again goes with the next subscription."""
+        self._release_behind()
+        super(MesosExecutorDriver, self).was_lost()
+
     def failed(self, error):
         """Without its agent an executor has to go."""
         if self._has_lost_agent(error):
@@ -350,6 +382,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             logger.warning('the driver ends with %d updates that the agent has not acknowledged, of the tasks %s',
                            len(left), ', '.join(sorted(set(map(native_text, left)))[:10]))
         super(MesosExecutorDriver, self).ended()
+        self._release_behind()          # from here on nobody begins to wait
 
     def _note_launch(self, tasks):
         with self._ledger_lock:
@@ -502,7 +535,14 @@ def _host(master):
 
 
 def _task_id(message):
-    return dict_in(message, 'task_id').get('value') if isinstance(message, dict) else None
+    """The id of the task that a message is about, None if it is not text."""
+    value = dict_in(message, 'task_id').get('value') if isinstance(message, dict) else None
+    return value if isinstance(value, six.string_types) else None
+
+
+def _waiting_in(behind):
+    """uuid -> who waits for it, of all tasks."""
+    return {key: answered for waiting in behind.values() for key, answered in waiting.items()}
 
 
 def _tasks_of(launch_group):

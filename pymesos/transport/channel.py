@@ -7,7 +7,8 @@ import threading
 from collections import deque
 
 from .._compat import monotonic, socket_errors
-from ..errors import CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, Unanswered, UsageError, excerpt
+from ..errors import (CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, TimedOut, Unanswered,
+                      UsageError, excerpt)
 from ..utils import redirected_address
 from ..wire import httpmsg
 from .dial import Dial
@@ -27,6 +28,9 @@ LONGEST_ANSWER = 64 * 1024 * 1024
 REPEATABLE = frozenset([
     'ACKNOWLEDGE', 'ACKNOWLEDGE_OPERATION_STATUS', 'DECLINE', 'HEARTBEAT', 'KILL', 'RECONCILE',
     'RECONCILE_OPERATIONS', 'REQUEST', 'REVIVE', 'SUPPRESS', 'TEARDOWN', 'UPDATE', 'UPDATE_FRAMEWORK'])
+
+#: Calls that must not overtake each other: when one is late those behind it are, too.
+IN_ORDER = frozenset(['UPDATE'])
 
 #: Seconds between two looks at answers that nobody waits for.
 REST = 0.2
@@ -584,20 +588,35 @@ class Channel(object):
         now = monotonic()
         with self._writing:
             self._timer = None
-            late = [call for call in list(self._sent) + list(self._waiting) if call.deadline <= now]
+            late = self._late_calls(now)
             if late:
                 self._detach()          # before another thread takes an answer that is not its own
         if late:
-            kinds = ', '.join(sorted(set(call.kind for call in late)))
-            text = '%s did not answer %s within %g seconds' % (self._address, kinds, self._timeout)
-            self._fail(late, Unanswered(text, str(self._address), errno.ETIMEDOUT))
-            # Answers come in order: while the first is missing there is no other, and only a new connection helps.
-            self._lose('an earlier call got no answer')
+            self._fail_late(late)
         with self._writing:
             left = [call.deadline for call in list(self._sent) + list(self._waiting)]
             left += [now + self._timeout] * bool(self._postponed)
             if left and self._timer is None:
                 self._timer = self._loop.call_later(max(0.0, min(left) - now), self._check_deadline)
+
+    def _late_calls(self, now):
+        """Those under way that count as late."""
+        calls = list(self._sent) + list(self._waiting)
+        late = [call for call in calls if call.deadline <= now]
+        if any(call.kind in IN_ORDER for call in late):
+            late = [call for call in calls if call.deadline <= now or call.kind in IN_ORDER]
+        return late
+
+    def _fail_late(self, late):
+        kinds = ', '.join(sorted(set(call.kind for call in late)))
+        if self._dial is not None:
+            text = 'cannot connect to %s within %g seconds, to send %s' % (self._address, self._timeout, kinds)
+            self._fail(late, TimedOut(text, str(self._address), errno.ETIMEDOUT))
+            return
+        text = '%s did not answer %s within %g seconds' % (self._address, kinds, self._timeout)
+        self._fail(late, Unanswered(text, str(self._address), errno.ETIMEDOUT))
+        # Answers come in order: while the first is missing there is no other, and only a new connection helps.
+        self._lose('an earlier call got no answer')
 
 
 def _parse(parser, data):

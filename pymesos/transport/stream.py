@@ -23,9 +23,9 @@ LONGEST_REFUSAL = 4096
 #: the callbacks at once: to wake their thread and to take turns with it is dearer than to read.
 MOST_READS = 4
 
-#: How often it is read at most before it is given up: 8 MiB. What has come is the last that is heard of it, and an
-#: executor that did not read of a task is one that lost it.
-MOST_LAST_READS = 128
+#: How many bytes are read at most before it is given up. What has come is the last that is heard of it, and an executor
+#: that did not read of a task is one that lost it.
+LAST_BYTES = 8 * 1024 * 1024
 
 #: Records that come within so many seconds of each other are left to the thread of the callbacks. It gives the socket
 #: back when nothing comes for as long, and the loop takes it when nobody has read for as long. What waits meanwhile
@@ -154,12 +154,14 @@ class Stream(object):
             if self._has_reader:
                 stop_reading(self._sock)
                 return False
-            was_lent, self._is_lent = self._is_lent, False
-        self._is_reading = self._is_reading or was_lent or self._left is not None
-        if self._is_reading:
-            for _ in range(MOST_LAST_READS):
-                if self._is_closed or not self._read():
-                    break
+            self._is_lent = False
+        self._is_reading = True         # even if there was no room for more
+        left = LAST_BYTES
+        while left > 0 and not self._is_closed:
+            size = self._read()
+            if not size:
+                break
+            left -= size
         if not self._is_closed:
             self._end(error)
         return True
@@ -288,7 +290,7 @@ class Stream(object):
         if self._is_closed or not self._is_reading:
             return
         for _ in range(MOST_READS):
-            self._is_flooded = self._read()
+            self._is_flooded = self._read() >= len(self._loop.read_buffer)
             if self._is_closed or not self._is_flooded:
                 break
         self._hand_over()
@@ -296,7 +298,7 @@ class Stream(object):
             self._loop.post(self._read_if_open)
 
     def _read(self):
-        """Read once; whether there is likely to be more."""
+        """Read once; how many bytes that were. As many as the buffer holds: there is likely to be more."""
         if self._left is not None:
             (data, parts), self._left = self._left, None
         else:
@@ -308,12 +310,12 @@ class Stream(object):
         if isinstance(data, BaseException):
             self._end(ConnectionLost('lost the connection to %s: %s' % (self._address, data),
                                      str(self._address), getattr(data, 'errno', None)))
-            return False
+            return 0
         if data:
             self._take(parts)
         elif data is not None:
             self._take_end()
-        return bool(data) and len(data) == len(self._loop.read_buffer)
+        return len(data or b'')
 
     def _hand_over(self):
         """Give out the records that were read."""

@@ -428,9 +428,106 @@ def test_update_that_a_busy_agent_does_not_answer_is_sent_again_and_none_overtak
         agent.forget_calls()
         agent.release_answers()
         wait_until(lambda: not driver.updates)
-        sent = [call.body['update']['status']['state'] for call in agent.calls_of('UPDATE')]
-        assert sorted(set(sent), key=sent.index) == states
+        assert sorted(set(sent_states(agent)), key=sent_states(agent).index) == states
         assert not agent.calls_of('SUBSCRIBE') and recorder.names == ['registered']
+
+
+def sent_states(agent):
+    """Of the updates, in the order in which they came."""
+    return [call.body['update']['status']['state'] for call in agent.calls_of('UPDATE')]
+
+
+def sending(driver, *updates):
+    """A thread for each update, which sends it."""
+    threads = [threading.Thread(target=driver.sendStatusUpdate, args=[update]) for update in updates]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_updates_of_many_threads_that_a_busy_agent_does_not_answer_leave_the_subscription_alone(monkeypatch):
+    monkeypatch.setattr(executor_module, 'RESEND_DELAY', 0.05)
+    with ScriptedAgent(acknowledges=False) as agent, executing(
+            agent, monkeypatch, environment=CHECKPOINT, http_timeout=0.5) as (driver, recorder):
+        recorder.wait('registered')
+        agent.hold_answers('UPDATE')
+        threads = []
+        for number in range(8):
+            threads += sending(driver, status('t%d' % number))
+            agent.await_call('UPDATE', count=number + 1)
+            threading.Event().wait(0.04)                # their deadlines come one after the other
+        for thread in threads:
+            thread.join()
+        assert len(driver.updates) == 8
+        agent.acknowledges = True
+        agent.release_answers()
+        wait_until(lambda: not driver.updates)
+        assert recorder.names == ['registered']
+
+
+def test_update_on_its_way_does_not_overtake_one_that_got_no_answer(monkeypatch):
+    monkeypatch.setattr(executor_module, 'RESEND_DELAY', 0.05)
+    with ScriptedAgent(acknowledges=False) as agent, executing(
+            agent, monkeypatch, environment=CHECKPOINT, http_timeout=0.6) as (driver, recorder):
+        recorder.wait('registered')
+        agent.hold_answers('UPDATE')
+        first = sending(driver, status(state='TASK_RUNNING'))
+        agent.await_call('UPDATE')
+        threading.Event().wait(0.3)
+        second = sending(driver, status(state='TASK_FINISHED'))
+        agent.await_call('UPDATE', count=2)
+        for thread in first + second:
+            thread.join()
+        agent.acknowledges = True
+        agent.release_answers()
+        wait_until(lambda: not driver.updates)
+        # Each connection brought both, in this order.
+        by_connection = {}
+        for call in agent.calls_of('UPDATE'):
+            by_connection.setdefault(call.connection, []).append(call.body['update']['status']['state'])
+        assert all(states == ['TASK_RUNNING', 'TASK_FINISHED'] for states in by_connection.values()), by_connection
+
+
+def test_update_that_waits_for_an_earlier_one_is_waited_for(monkeypatch):
+    with ScriptedAgent(acknowledges=False) as agent, executing(
+            agent, monkeypatch, environment=CHECKPOINT, http_timeout=0.3) as (driver, recorder):
+        recorder.wait('registered')
+        agent.hold_answers('UPDATE')
+        driver.sendStatusUpdate(status(state='TASK_RUNNING'))
+        agent.release_answers()
+        driver.sendStatusUpdate(status(state='TASK_FINISHED'))     # the last word, and then it leaves
+        driver.stop()
+        driver.join()
+        assert sent_states(agent)[-1] == 'TASK_FINISHED'
+
+
+@pytest.mark.parametrize('end', ['stop', 'lose'])
+def test_who_waits_for_an_earlier_update_waits_no_longer_than_the_subscription(monkeypatch, end):
+    monkeypatch.setattr(executor_module, 'RESEND_DELAY', 3600)
+    with ScriptedAgent(acknowledges=False) as agent, executing(
+            agent, monkeypatch, environment=CHECKPOINT, http_timeout=0.3) as (driver, recorder):
+        recorder.wait('registered')
+        agent.hold_answers('UPDATE')
+        driver.sendStatusUpdate(status(state='TASK_RUNNING'))
+        waiting, = sending(driver, status(state='TASK_FINISHED'))
+        wait_until(lambda: any(driver._behind.values()))
+        if end == 'stop':
+            driver.stop()
+        else:
+            agent.cut()
+            recorder.wait('reregistered')
+            assert replayed(agent.calls_of('SUBSCRIBE')[-1]) == [('t1', 'TASK_RUNNING'), ('t1', 'TASK_FINISHED')]
+        waiting.join(60)
+        assert not waiting.is_alive() and not driver._behind and len(driver.updates) == 2
+
+
+def test_task_id_that_is_no_text_is_refused_and_leaves_nothing(monkeypatch):
+    with ScriptedAgent() as agent, executing(agent, monkeypatch, environment=CHECKPOINT) as (driver, recorder):
+        recorder.wait('registered')
+        agent.reject_next(400, 'not a string', type='UPDATE')
+        with pytest.raises(CallRejected):
+            driver.sendStatusUpdate({'task_id': {'value': ['t1']}, 'state': 'TASK_RUNNING'})
+        assert not driver.updates
 
 
 def test_newer_updates_do_not_overtake_those_that_waited_for_the_subscription(monkeypatch):

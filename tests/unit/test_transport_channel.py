@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pymesos._compat import monotonic
-from pymesos.errors import CallRejected, ConnectionFailed, ConnectionLost, HttpError, Stopped, TimedOut
+from pymesos.errors import CallRejected, ConnectionFailed, ConnectionLost, HttpError, Stopped, TimedOut, Unanswered
 from pymesos.testing import Answer, FaultProxy, ScriptedMaster, wait_until
 from pymesos.transport import channel as module
 from pymesos.transport.channel import Call, Channel
@@ -90,6 +90,43 @@ def test_nobody_there_fails_every_call_that_waits():
             assert isinstance(error, ConnectionFailed)
             assert 'cannot connect to %s' % address in str(error)
     listener.close()
+
+
+def test_late_update_makes_those_behind_it_late_and_nothing_else(server):
+    gate = threading.Event()
+    server.on_path('/call', lambda request: Answer(202, gate=gate))
+    with Calling(server.address, timeout=0.5) as calling:
+        calling.submit('UPDATE')
+        threading.Event().wait(0.2)
+        for kind in ('RECONCILE', 'UPDATE'):
+            calling.submit(kind)
+        calling.wait(2)
+        gate.set()
+        (first, second, third) = calling.wait(3)
+        assert [kind for kind, _answer, _error in (first, second)] == ['UPDATE', 'UPDATE']
+        assert isinstance(first[2], Unanswered) and first[2] is second[2]
+        assert third[0] == 'RECONCILE' and (third[1] == b'' or isinstance(third[2], Unanswered))    # if all is slow
+
+
+def test_call_that_was_never_sent_says_so_and_the_attempt_to_connect_goes_on(monkeypatch):
+    dials = []
+
+    class Endless(object):
+        def __init__(self, loop, address, timeout, done, failed, tls_context):
+            dials.append(self)
+            self.is_cancelled = False
+
+        def cancel(self):
+            self.is_cancelled = True
+
+    monkeypatch.setattr(module, 'Dial', Endless)
+    with Calling('127.0.0.1:1', timeout=0.2) as calling:
+        for count in (1, 2):
+            calling.submit('UPDATE')
+            error = calling.wait(count)[-1][2]
+            assert type(error) is TimedOut
+            assert str(error) == 'cannot connect to 127.0.0.1:1 within 0.2 seconds, to send UPDATE'
+        assert len(dials) == 1 and not dials[0].is_cancelled
 
 
 def slam(listener, count, seen):

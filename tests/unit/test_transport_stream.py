@@ -100,7 +100,8 @@ def test_a_stream_that_pauses_loses_nothing():
     assert listener.records == RECORDS and len(listener.batches) > 1
 
 
-def test_what_has_come_counts_when_the_stream_is_given_up(monkeypatch):
+@pytest.mark.parametrize('is_paused', [False, True])
+def test_what_has_come_counts_when_the_stream_is_given_up(monkeypatch, is_paused):
     monkeypatch.setattr(module, 'MOST_READS', 1)
     records = [b'x' * 10000] * 20
     ours, theirs = socket.socketpair()
@@ -113,6 +114,8 @@ def test_what_has_come_counts_when_the_stream_is_given_up(monkeypatch):
     listener = Listener(loop)
     listener.stream = Stream(loop, ours, parse_address('127.0.0.1:5050'), listener, 1 << 20)
     listener.stream.subscribe(b'')
+    if is_paused:
+        listener.stream.pause()
     error = ConnectionLost('the test gives it up')
     assert listener.stream.abandon(error)
     loop.run()

@@ -12,7 +12,6 @@
     |-- ConnectionFailed                the network failed (an OSError)
     |   |-- ConnectionLost              ... an open connection ended before the answer came
     |   `-- TimedOut                    ... nothing came in time
-    |       `-- Unanswered              ... to a call that went out
     |-- Refused                         Mesos said no
     |   |-- CallRejected                ... to a call, with an HTTP status (a RuntimeError)
     |   `-- SubscriptionEnded           ... with an ERROR event
@@ -26,7 +25,7 @@ from ._compat import NetworkError, TextError
 
 __all__ = ['CallRejected', 'ConnectionFailed', 'ConnectionLost', 'HttpError', 'InvalidAddress', 'MesosError',
            'MessageError', 'ProtocolError', 'RecordError', 'Refused', 'Stopped', 'SubscriptionEnded', 'TimedOut',
-           'Unanswered', 'UsageError', 'excerpt']
+           'UsageError', 'excerpt']
 
 #: How many bytes of a peer's data an error's text quotes.
 EXCERPT_BYTES = 200
@@ -103,10 +102,6 @@ class ConnectionLost(ConnectionFailed):
 
 class TimedOut(ConnectionFailed):
     """Nothing came in time. A call that timed out may or may not have taken effect."""
-
-
-class Unanswered(TimedOut):
-    """A call went out and no answer came in time, as from a peer that is very busy."""
 
 
 class Refused(MesosError):

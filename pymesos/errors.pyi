@@ -2,7 +2,7 @@ from typing import Optional, Sized
 
 __all__ = ['CallRejected', 'ConnectionFailed', 'ConnectionLost', 'HttpError', 'InvalidAddress', 'MesosError',
            'MessageError', 'ProtocolError', 'RecordError', 'Refused', 'Stopped', 'SubscriptionEnded', 'TimedOut',
-           'Unanswered', 'UsageError', 'excerpt']
+           'UsageError', 'excerpt']
 
 EXCERPT_BYTES: int
 
@@ -27,7 +27,6 @@ class ConnectionFailed(MesosError, OSError):
 
 class ConnectionLost(ConnectionFailed): ...
 class TimedOut(ConnectionFailed): ...
-class Unanswered(TimedOut): ...
 class Refused(MesosError): ...
 
 class CallRejected(Refused, RuntimeError):

@@ -12,10 +12,8 @@ import uuid
 from binascii import Error as Base64Error
 from collections import OrderedDict
 
-import six
-
-from ._compat import native_text, wait_for
-from .errors import CallRejected, ConnectionFailed, ProtocolError, Refused, Stopped, Unanswered, UsageError, excerpt
+from ._compat import native_text
+from .errors import CallRejected, ConnectionFailed, ProtocolError, Refused, Stopped, UsageError, excerpt
 from .interface import ExecutorDriver
 from .process import Process, dict_in, list_in, parameters_of
 from .transport.tls import context_from_environment
@@ -96,12 +94,10 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         self._headers = super(MesosExecutorDriver, self)._request_headers() + self._authorization()
         self._returns_after_loss = self.checkpoint
         self._was_ever_subscribed = False
-        # Guards the ledger: tasks, updates, _behind, _replayed and _used.
+        # Guards the ledger: tasks, updates, _replayed and _used.
         self._ledger_lock = threading.Lock()
         self.tasks = OrderedDict()      # unacknowledged: task id -> TaskInfo
         self.updates = OrderedDict()    # unacknowledged: uuid.UUID -> {'status': TaskStatus}
-        # Task ids whose updates wait to be sent again, in the ledger's order -> {uuid: who waits for that, a function}
-        self._behind = {}
         self._replayed = set()          # uuids that the latest SUBSCRIBE carried
         self._used = OrderedDict()      # uuid text -> what was sent under it, of the latest updates
         self._killer = None
@@ -114,8 +110,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
 
         Returns when the agent has taken it. While there is no connection, or if it breaks meanwhile, the update is
         kept and sent with the next subscription, in order; if the agent takes longer than `http_timeout` to answer it
-        is sent again after a while, and what is reported of its task meanwhile behind it. It is forgotten only when the
-        agent has acknowledged it.
+        goes on without being waited for. It is forgotten only when the agent has acknowledged it.
         Raises :class:`~pymesos.errors.CallRejected` if the agent refuses it, and then does not keep it. From any
         thread. Source: PROTOCOL 3.1, 3.4.
         """
@@ -123,8 +118,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         body = calls.update(self.framework_id, self.executor_id, status)
         subscription = self._subscription()
         try:
-            if not self._behind or not self._wait_behind(key, body):
-                self._send(body)
+            self._send(body)
         except UsageError:
             with self._ledger_lock:
                 self.updates.pop(key, None)
@@ -140,20 +134,18 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         Without a subscription the update waits for the next; else ``answered()`` is called once, on any thread and
         perhaps not soon, when the agent has taken the update or it is clear that it has not.
         """
-        key = self._enter(status)
-        if not self.connected:
+        self._enter(status)
+        if self.connected:
+            self._resend(status, answered, is_forgotten=True)
+        else:
             answered()
-        elif not self._behind or not self._stay_behind(key, status, answered):
-            self._resend(key, status, answered, is_forgotten=True)
 
     def _keeps(self, key, error, subscription):
         """Whether the update `key` stays in the ledger although sending it ended with `error`.
 
         It does unless the agent refused the update itself. An agent that has just restarted says 503, or 403, until
         it knows its executors again (PROTOCOL 3.1); then, as when the connection broke, the next subscription tells it
-        all. Without checkpoint there is no next one: the update goes again on its own, as long as the stream lives. So
-        it does if the agent is too busy to answer: of tasks that it has launched and that have not come yet a new
-        subscription would say that they are lost.
+        all. Without checkpoint there is no next one: the update goes again on its own, as long as the stream lives.
         """
         is_refusal = isinstance(error, CallRejected) and error.status != 403
         if is_refusal and classify_status(error.status) != 'unavailable':
@@ -163,58 +155,22 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         life = self._life
         if life is None or isinstance(error, Stopped):
             return True
-        if self.checkpoint and not isinstance(error, Unanswered):
+        if self.checkpoint:
             life.resubscribe(subscription, error)
         else:
             self._resend_later(life, key)
         return True
 
     def _resend_later(self, life, key):
-        """Send the update `key` again after a while, and behind it whatever is reported of its task meanwhile."""
-        with self._ledger_lock:
-            engine = life.engine
-            if engine is None or self._life is not life or key not in self.updates:
-                return
-            if not self._behind:
-                engine.loop.post(engine.loop.call_later, RESEND_DELAY, self._resend_behind)
-            self._behind.setdefault(_task_id(self.updates[key]['status']), {})
+        engine = life.engine
+        if engine is not None:
+            engine.loop.post(engine.loop.call_later, RESEND_DELAY, self._resend_if_kept, key)
 
-    def _stay_behind(self, key, status, answered):
-        """Have an update wait for earlier ones of its task that are to be sent again; False if there are none."""
+    def _resend_if_kept(self, key):
         with self._ledger_lock:
-            waiting = self._behind.get(_task_id(status))
-            if waiting is None or not self.connected:
-                return False
-            waiting[key] = answered
-        logger.info('the update of task %s waits for an earlier one', _task_id(status))
-        return True
-
-    def _wait_behind(self, key, body):
-        """The same of a call, and wait until the agent has taken it, or it is clear that it has not."""
-        taken = threading.Event()
-        calls.check(body, calls.EXECUTOR_CALLS)
-        if self._life.is_foreign() or not self._stay_behind(key, body['update']['status'], taken.set):
-            return False
-        wait_for(taken)
-        return True
-
-    def _resend_behind(self):
-        """Send again what is late. Without a subscription the next one tells it all."""
-        with self._ledger_lock:
-            behind, self._behind = self._behind, {}
-            waiting = _waiting_in(behind)
-            for key, update in self.updates.items():
-                if self.connected and _task_id(update['status']) in behind:
-                    self._resend(key, update['status'], waiting.pop(key, None))
-        for answered in waiting.values():
-            answered()
-
-    def _release_behind(self):
-        """Nothing is sent again: whoever waits for that need not any more."""
-        with self._ledger_lock:
-            behind, self._behind = self._behind, {}
-        for answered in _waiting_in(behind).values():
-            answered()
+            update = self.updates.get(key)
+        if update is not None and self.connected:
+            self._resend(update['status'])
 
     def sendFrameworkMessage(self, data):
         """Send `data` (base64 text) to the scheduler; it may get lost. Dropped, with a WARNING, while disconnected."""
@@ -232,7 +188,8 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         pairs = self._request_headers()
         if headers:
             pairs = pairs + sorted(headers.items())
-        answer = self._post(body, path or self._path, pairs)
+        settled = self._settler(body['update']['status']) if kind == 'UPDATE' else None
+        answer = self._post(body, path or self._path, pairs, settled=settled)
         return messages.loads(answer, self._use_addict) if answer else {}
 
     def _enter(self, status):
@@ -282,7 +239,6 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             tasks = list(self.tasks.values())
             statuses = [update['status'] for update in self.updates.values()]
             self._replayed = set(self.updates)
-        self._release_behind()          # all of it goes now
         body = messages.dumps(calls.executor_subscribe(self.framework_id, self.executor_id, tasks, statuses))
         headers = [('Host', _host(self.master)), ('Content-Type', 'application/json'), ('Accept', 'application/json')]
         return httpmsg.request('POST', self._path, headers + self._authorization() + [('Connection', 'close')], body)
@@ -304,9 +260,9 @@ class MesosExecutorDriver(Process, ExecutorDriver):
     def was_subscribed(self, event):
         """Send the updates that were made since SUBSCRIBE was written."""
         with self._ledger_lock:
-            late = [(key, update['status']) for key, update in self.updates.items() if key not in self._replayed]
-            for key, status in late:
-                self._resend(key, status)
+            late = [update['status'] for key, update in self.updates.items() if key not in self._replayed]
+            for status in late:
+                self._resend(status)
             # Only now may others send: what is newer must not overtake what is older.
             super(MesosExecutorDriver, self).was_subscribed(event)
         self._was_ever_subscribed = True
@@ -323,17 +279,12 @@ class MesosExecutorDriver(Process, ExecutorDriver):
                               self._request_headers(), _forget_answer)
             self._beat_later()
 
-    def _resend(self, key, status, answered=None, is_forgotten=False):
-        subscription = self._subscription()
-
-        def finished(_body, error):
-            if error is not None and not self._keeps(key, error, subscription):
-                logger.error('an update is lost, the agent refused it: %s', str(error))
-            if answered is not None:
-                answered()
-
+    def _resend(self, status, answered=None, is_forgotten=False):
         self._life.submit(calls.update(self.framework_id, self.executor_id, status), self._path,
-                          self._request_headers(), finished, is_forgotten)
+                          self._request_headers(), self._settler(status, answered), is_forgotten, is_lasting=True)
+
+    def _settler(self, status, answered=None):
+        return _Settler(self, status.get('uuid'), self._subscription(), answered)
 
     def deliver(self, number, batch):
         """Keep the ledger before any callback: a subscription may end while events wait for theirs."""
@@ -360,11 +311,6 @@ class MesosExecutorDriver(Process, ExecutorDriver):
                 or type(self).on_event != Process.on_event
                 or type(self).on_acknowledged != MesosExecutorDriver.on_acknowledged)
 
-    def was_lost(self):
-        """What was to be sent again goes with the next subscription."""
-        self._release_behind()
-        super(MesosExecutorDriver, self).was_lost()
-
     def failed(self, error):
         """Without its agent an executor has to go."""
         if self._has_lost_agent(error):
@@ -382,7 +328,6 @@ class MesosExecutorDriver(Process, ExecutorDriver):
             logger.warning('the driver ends with %d updates that the agent has not acknowledged, of the tasks %s',
                            len(left), ', '.join(sorted(set(map(native_text, left)))[:10]))
         super(MesosExecutorDriver, self).ended()
-        self._release_behind()          # from here on nobody begins to wait
 
     def _note_launch(self, tasks):
         with self._ledger_lock:
@@ -488,6 +433,37 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         atexit.register(_disarm, self._killer)
 
 
+class _Settler(object):
+    """Takes the answer to an update that nobody waits for.
+
+    An agent may be too busy to answer in time. The subscription is kept then: to make another one would tell the agent
+    that tasks on their way, which have not come yet, are lost.
+    """
+
+    __slots__ = ('_driver', '_uuid', '_subscription', '_answered')
+
+    def __init__(self, driver, uuid_text, subscription, answered):
+        self._driver = driver
+        self._uuid = uuid_text
+        self._subscription = subscription
+        self._answered = answered
+
+    def __call__(self, _body, error):
+        if error is not None and not self._driver._keeps(_uuid_of(self._uuid), error, self._subscription):
+            logger.error('an update is lost, the agent refused it: %s', str(error))
+        if self._answered is not None:
+            self._answered()
+
+    def late(self, error):
+        """It goes on: the channel sends it again, before whatever came after it."""
+        logger.warning('an update waits on: %s', str(error))
+
+    def is_wanted(self):
+        """Whether it is not acknowledged yet."""
+        with self._driver._ledger_lock:
+            return _uuid_of(self._uuid) in self._driver.updates
+
+
 def _kill_group():
     logger.warning('the grace period is over: the process group is killed')
     os.killpg(0, signal.SIGKILL)
@@ -535,14 +511,7 @@ def _host(master):
 
 
 def _task_id(message):
-    """The id of the task that a message is about, None if it is not text."""
-    value = dict_in(message, 'task_id').get('value') if isinstance(message, dict) else None
-    return value if isinstance(value, six.string_types) else None
-
-
-def _waiting_in(behind):
-    """uuid -> who waits for it, of all tasks."""
-    return {key: answered for waiting in behind.values() for key, answered in waiting.items()}
+    return dict_in(message, 'task_id').get('value') if isinstance(message, dict) else None
 
 
 def _tasks_of(launch_group):

@@ -278,15 +278,16 @@ class Process(object):
 
     # ---- calls
 
-    def _post(self, body, path, headers, waits=True, may_wait=False):
+    def _post(self, body, path, headers, waits=True, may_wait=False, settled=None):
         """Send a call; if it `waits` the answer's bytes, else None at once. Otherwise the call itself `may_wait`, too.
+        For `settled` see :meth:`pymesos.transport.life.Life.call`.
 
         Raises CallRejected, ConnectionFailed, HttpError or Stopped if it waits. Any thread but the loop's may wait.
         """
         life = self._life
         if life is None:
             raise Stopped('%s: the driver is not running' % body['type'])
-        return life.call(body, path, headers, waits, may_wait)
+        return life.call(body, path, headers, waits, may_wait, settled)
 
     def _subscription(self):
         """The number of the current subscription, None while the driver does not run."""

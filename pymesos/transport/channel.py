@@ -7,8 +7,7 @@ import threading
 from collections import deque
 
 from .._compat import monotonic, socket_errors
-from ..errors import (CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, TimedOut, Unanswered,
-                      UsageError, excerpt)
+from ..errors import CallRejected, ConnectionLost, HttpError, MesosError, ProtocolError, TimedOut, UsageError, excerpt
 from ..utils import redirected_address
 from ..wire import httpmsg
 from .dial import Dial
@@ -29,9 +28,6 @@ REPEATABLE = frozenset([
     'ACKNOWLEDGE', 'ACKNOWLEDGE_OPERATION_STATUS', 'DECLINE', 'HEARTBEAT', 'KILL', 'RECONCILE',
     'RECONCILE_OPERATIONS', 'REQUEST', 'REVIVE', 'SUPPRESS', 'TEARDOWN', 'UPDATE', 'UPDATE_FRAMEWORK'])
 
-#: Calls that must not overtake each other: when one is late those behind it are, too.
-IN_ORDER = frozenset(['UPDATE'])
-
 #: Seconds between two looks at answers that nobody waits for.
 REST = 0.2
 
@@ -46,12 +42,17 @@ class Call(object):
     :meth:`Channel.write_now` on the thread that called it. If it `is_forgotten` the answer matters only if it is an
     error, and then not soon; it may be told on any thread that reads it. One that also `may_wait` need not be written
     at once: it goes with the next call.
+
+    One that `is_lasting` is not over when its time is, and keeps its place before those that were made after it: then
+    ``finished.late(error)`` is called, once, on the loop's thread. It is written again when the connection has brought
+    nothing for as long, if ``finished.is_wanted()`` still says so.
     """
 
-    __slots__ = ('kind', 'method', 'target', 'headers', 'body', 'finished', 'is_forgotten', 'may_wait', 'deadline',
-                 'hops', 'tries', 'status', 'location', 'answer', 'answer_size')
+    __slots__ = ('kind', 'method', 'target', 'headers', 'body', 'finished', 'is_forgotten', 'may_wait', 'is_lasting',
+                 'is_late', 'deadline', 'hops', 'tries', 'status', 'location', 'answer', 'answer_size')
 
-    def __init__(self, kind, target, headers, body, finished, method='POST', is_forgotten=False, may_wait=False):
+    def __init__(self, kind, target, headers, body, finished, method='POST', is_forgotten=False, may_wait=False,
+                 is_lasting=False):
         self.kind = kind
         self.method = method
         self.target = target
@@ -60,6 +61,8 @@ class Call(object):
         self.finished = finished
         self.is_forgotten = is_forgotten
         self.may_wait = may_wait
+        self.is_lasting = is_lasting
+        self.is_late = False
         self.deadline = None
         self.hops = 0
         self.tries = 0
@@ -103,6 +106,7 @@ class Channel(object):
         self._parser = None
         self._timer = None
         self._has_answered = False      # this connection brought an answer
+        self._patient_until = 0.0       # a younger connection is not given up for lasting calls
         self._is_last = False           # the answer at hand announced that the peer will close
         self._is_flush_posted = False
         self._is_closed = False
@@ -313,6 +317,7 @@ class Channel(object):
         self._parser = httpmsg.ResponseParser()
         self._waiter = None if self._address.is_tls else Waiter(sock)
         self._has_answered = False
+        self._patient_until = monotonic() + self._timeout
         self._flush()
 
     def _dial_failed(self, error):
@@ -551,19 +556,28 @@ class Channel(object):
 
     def _lose(self, reason):
         """The connection broke: what may be repeated once is, for the rest the caller has to decide."""
+        # If there were answers only the first is to blame: the peer may close after so many. If there was none, all
+        # are, so that a peer that closes at once is not dialled for each of them.
+        calls = list(self._sent)
+        for call in calls[:1] if self._has_answered else calls:
+            call.tries += 1
+        self._hang_up(reason)
+
+    def _hang_up(self, reason):
+        """Close the connection and open the next one for what may be repeated."""
         self._disconnect()
         calls = list(self._sent)
         self._sent.clear()
-        # If there were answers only the first is to blame: the peer may close after so many. If there was none, all
-        # are, so that a peer that closes at once is not dialled for each of them.
-        for call in calls[:1] if self._has_answered else calls:
-            call.tries += 1
-        lost = []
+        lost, unwanted = [], []
         for call in reversed(calls):
-            if call.kind in REPEATABLE and call.tries < 2:
+            if call.is_lasting and not call.finished.is_wanted():
+                unwanted.append(call)
+            elif call.kind in REPEATABLE and call.tries < 2:
                 self._waiting.appendleft(call)
             else:
                 lost.append(call)
+        for call in reversed(unwanted):
+            call.finished(b'', None)
         for call in reversed(lost):
             call.finished(None, ConnectionLost(
                 'lost the connection to %s before it answered %s: %s' % (self._address, call.kind, reason),
@@ -582,41 +596,48 @@ class Channel(object):
             call.finished(None, error)
 
     def _check_deadline(self):
-        """One timer serves all calls: they time out in the order in which they were submitted."""
+        """One timer serves all calls."""
         if self._has_unread():
             self._look()                # what was answered meanwhile is not late
         now = monotonic()
         with self._writing:
             self._timer = None
-            late = self._late_calls(now)
-            if late:
+            late = [call for call in list(self._sent) + list(self._waiting) if call.deadline <= now]
+            failed = [call for call in late if not call.is_lasting]
+            # Answers come in order: while the first is missing there is no other, and only a new connection helps. A
+            # thread that reads its own answer waits for nothing else, not even for being told that it is late.
+            is_connected = self._sock is not None
+            gives_up = is_connected and bool(failed or late and (self._has_reader() or now >= self._patient_until))
+            if gives_up:
                 self._detach()          # before another thread takes an answer that is not its own
         if late:
-            self._fail_late(late)
+            error = self._lateness(late, is_connected)
+            for call in late:
+                self._keep_late(call, error, now)
+            self._fail(failed, error)
+        if gives_up:
+            self._hang_up('an earlier call got no answer')
         with self._writing:
             left = [call.deadline for call in list(self._sent) + list(self._waiting)]
             left += [now + self._timeout] * bool(self._postponed)
             if left and self._timer is None:
                 self._timer = self._loop.call_later(max(0.0, min(left) - now), self._check_deadline)
 
-    def _late_calls(self, now):
-        """Those under way that count as late."""
-        calls = list(self._sent) + list(self._waiting)
-        late = [call for call in calls if call.deadline <= now]
-        if any(call.kind in IN_ORDER for call in late):
-            late = [call for call in calls if call.deadline <= now or call.kind in IN_ORDER]
-        return late
-
-    def _fail_late(self, late):
+    def _lateness(self, late, is_connected):
         kinds = ', '.join(sorted(set(call.kind for call in late)))
-        if self._dial is not None:
+        if is_connected:
+            text = '%s did not answer %s within %g seconds' % (self._address, kinds, self._timeout)
+        else:
             text = 'cannot connect to %s within %g seconds, to send %s' % (self._address, self._timeout, kinds)
-            self._fail(late, TimedOut(text, str(self._address), errno.ETIMEDOUT))
-            return
-        text = '%s did not answer %s within %g seconds' % (self._address, kinds, self._timeout)
-        self._fail(late, Unanswered(text, str(self._address), errno.ETIMEDOUT))
-        # Answers come in order: while the first is missing there is no other, and only a new connection helps.
-        self._lose('an earlier call got no answer')
+        return TimedOut(text, str(self._address), errno.ETIMEDOUT)
+
+    def _keep_late(self, call, error, now):
+        """Say that a lasting call is late, and have it go on."""
+        if call.is_lasting:
+            call.deadline = now + self._timeout
+            if not call.is_late:
+                call.is_late = True
+                call.finished.late(error)
 
 
 def _parse(parser, data):

@@ -164,10 +164,12 @@ class Life(object):
 
     # ---- calls
 
-    def call(self, body, path, headers, waits, may_wait=False):
+    def call(self, body, path, headers, waits, may_wait=False, settled=None):
         """Send a call; if it `waits` the answer's bytes, else None at once. Otherwise the call itself `may_wait`, too.
 
-        Raises CallRejected, ConnectionFailed, HttpError or Stopped if it waits. The loop's thread never waits.
+        Raises CallRejected, ConnectionFailed, HttpError or Stopped if it waits. The loop's thread never waits. With
+        `settled` it is lasting (:class:`pymesos.transport.channel.Call`): b'' when it is late, and `settled` is told of
+        that and of the end.
         """
         # No engine among the locals: a traceback that somebody keeps would keep its descriptors, too.
         kind = body['type']
@@ -178,31 +180,31 @@ class Life(object):
             # Of many, as while a batch of updates is worked off, the loop writes several at once.
             self._submit(body, path, headers, _Forgetting(kind), True, not waits and not self._has_many, may_wait)
             return None
-        answer = _Answer()
+        answer = _Answer(settled)
         try:
-            self._submit(body, path, headers, answer, False, True)
+            self._submit(body, path, headers, answer, False, True, is_lasting=settled is not None)
             return answer.get()
         except (CallRejected, ConnectionFailed, HttpError, Stopped) as error:
             if self.is_callback_thread() and (not isinstance(error, CallRejected) or is_about_subscription(error)):
                 self._eaten = error
             raise
 
-    def submit(self, body, path, headers, finished, is_forgotten=False):
+    def submit(self, body, path, headers, finished, is_forgotten=False, is_lasting=False):
         """Send a call and wait for nothing: `finished(body, error)` is called on the loop's thread.
 
         Of a call that `is_forgotten` only an error matters, and not soon: it may be told on any thread, and the call is
-        written by the one that makes it, if that can be.
+        written by the one that makes it, if that can be. For `is_lasting` see :class:`pymesos.transport.channel.Call`.
         """
-        self._submit(body, path, headers, finished, is_forgotten, is_forgotten)
+        self._submit(body, path, headers, finished, is_forgotten, is_forgotten, is_lasting=is_lasting)
 
-    def _submit(self, body, path, headers, finished, is_forgotten, is_hurried, may_wait=False):
+    def _submit(self, body, path, headers, finished, is_forgotten, is_hurried, may_wait=False, is_lasting=False):
         """With `is_hurried` the calling thread writes the call, if it can, and reads the answer, unless that is
         forgotten. The main thread never does: in the middle of it a signal handler may run, whose own call would wait
         for the loop, and the loop for the lock.
         """
         engine = self.engine
         call = Call(body['type'], path, headers, messages.dumps(body), finished, is_forgotten=is_forgotten,
-                    may_wait=may_wait)
+                    may_wait=may_wait, is_lasting=is_lasting)
         if engine is None:
             finished(None, Stopped('%s: the driver is not running' % call.kind))
         elif is_hurried and self.is_started and not is_main_thread():
@@ -233,19 +235,34 @@ class _Forgetting(object):
 
 
 class _Answer(object):
-    """Where a call's answer is left for the thread that waits for it."""
+    """Where a call's answer is left for the thread that waits for it, or who is told when that has gone."""
 
-    __slots__ = ('_lock', '_body', '_error')
+    __slots__ = ('_lock', '_body', '_error', '_settled', '_is_left')
 
-    def __init__(self):
+    def __init__(self, settled=None):
         self._body = self._error = None
+        self._settled = settled
+        self._is_left = False
         # A bare lock: the engine always answers, within the call's deadline, so nothing has to time out here.
         self._lock = threading.Lock()
         self._lock.acquire()
 
     def __call__(self, body, error):
-        self._body, self._error = body, error
+        if self._is_left:
+            self._settled(body, error)
+        else:
+            self._body, self._error = body, error
+            self._lock.release()
+
+    def late(self, error):
+        """Let the thread go; what comes now is for `settled`."""
+        self._settled.late(error)
+        self._is_left, self._body = True, b''
         self._lock.release()
+
+    def is_wanted(self):
+        """Whether the call still is."""
+        return self._settled.is_wanted()
 
     def get(self):
         """Wait for the answer: its bytes, or the error is raised."""

@@ -33,7 +33,7 @@ NUMBERS = [
     ("``stop()`` waits for TEARDOWN's answer", '%g s' % engine.LEAVE_TIMEOUT),
     ('an executor waits for a lost agent', '%g min' % (parse_duration(executor.DEFAULT_RECOVERY_TIMEOUT) / 60)),
     ('HEARTBEAT call of an executor', '%g min' % (executor.HEARTBEAT_INTERVAL / 60)),
-    ('an update that got no answer', '%g s' % executor.RESEND_DELAY),
+    ('an update that could not be sent', '%g s' % executor.RESEND_DELAY),
     ('ZooKeeper session', '%g s' % zookeeper.SESSION_TIMEOUT),
     ('TCP keep-alive', '%d s, %d s, %d' % tuple(number for _, number in dial.KEEPALIVE)),
     ('``failover_timeout``', '%d s' % scheduler.DEFAULT_FAILOVER_TIMEOUT),

@@ -12,7 +12,7 @@ import pytest
 from pymesos import errors
 from pymesos.errors import (CallRejected, ConnectionFailed, ConnectionLost, HttpError, InvalidAddress, MesosError,
                             MessageError, ProtocolError, RecordError, Refused, Stopped, SubscriptionEnded, TimedOut,
-                            Unanswered, UsageError, excerpt)
+                            UsageError, excerpt)
 
 EXAMPLES = [
     (MesosError('m'), {}),
@@ -28,7 +28,6 @@ EXAMPLES = [
     (ConnectionFailed('c'), {'address': None, 'errno': None}),
     (ConnectionLost('c', 'a:1'), {'address': 'a:1', 'errno': None}),
     (TimedOut('t', address='a:1', errno=errno.ETIMEDOUT), {'address': 'a:1', 'errno': errno.ETIMEDOUT}),
-    (Unanswered('t', 'a:1', errno.ETIMEDOUT), {'address': 'a:1', 'errno': errno.ETIMEDOUT}),
     (Refused('r'), {}),
     (CallRejected('Failed to send KILL to a:1: HTTP status 403: no', 403, 'no', 'KILL', 'a:1'),
      {'status': 403, 'body': 'no', 'call': 'KILL', 'address': 'a:1'}),

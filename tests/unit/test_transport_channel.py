@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pymesos._compat import monotonic
-from pymesos.errors import CallRejected, ConnectionFailed, ConnectionLost, HttpError, Stopped, TimedOut, Unanswered
+from pymesos.errors import CallRejected, ConnectionFailed, ConnectionLost, HttpError, Stopped, TimedOut
 from pymesos.testing import Answer, FaultProxy, ScriptedMaster, wait_until
 from pymesos.transport import channel as module
 from pymesos.transport.channel import Call, Channel
@@ -92,20 +92,46 @@ def test_nobody_there_fails_every_call_that_waits():
     listener.close()
 
 
-def test_late_update_makes_those_behind_it_late_and_nothing_else(server):
-    gate = threading.Event()
-    server.on_path('/call', lambda request: Answer(202, gate=gate))
-    with Calling(server.address, timeout=0.5) as calling:
-        calling.submit('UPDATE')
-        threading.Event().wait(0.2)
-        for kind in ('RECONCILE', 'UPDATE'):
-            calling.submit(kind)
-        calling.wait(2)
+class Lasting(object):
+    """Takes what is told of a lasting call, and says whether it is wanted."""
+
+    def __init__(self, calling, body, is_wanted=True):
+        self.told = []
+        self.wanted = is_wanted
+        calling.loop.post(calling.channel.submit, Call('UPDATE', '/call', [], body, self, is_lasting=True))
+
+    def __call__(self, body, error):
+        self.told.append((body, error))
+
+    def late(self, error):
+        self.told.append(str(error))
+
+    def is_wanted(self):
+        return self.wanted
+
+
+def test_lasting_calls_are_told_when_they_are_late_and_written_again_in_order_until_they_are_answered(server):
+    seen, gate = [], threading.Event()
+
+    def answer(request):
+        seen.append((request.connection, request.body))
+        return Answer(202, gate=gate)
+
+    server.on_path('/call', answer)
+    with Calling(server.address, timeout=0.3) as calling:
+        lasting = [Lasting(calling, b'%d' % number) for number in range(5)]
+        unwanted = Lasting(calling, b'5', is_wanted=False)
+        wait_until(lambda: len(set(connection for connection, _body in seen)) > 2)
         gate.set()
-        (first, second, third) = calling.wait(3)
-        assert [kind for kind, _answer, _error in (first, second)] == ['UPDATE', 'UPDATE']
-        assert isinstance(first[2], Unanswered) and first[2] is second[2]
-        assert third[0] == 'RECONCILE' and (third[1] == b'' or isinstance(third[2], Unanswered))    # if all is slow
+        wait_until(lambda: all(len(one.told) == 2 for one in lasting))
+        for one in lasting:
+            assert 'UPDATE' in one.told[0] and 'within 0.3 seconds' in one.told[0] and one.told[1] == (b'', None)
+        assert unwanted.told[-1] == (b'', None)
+    by_connection = {}
+    for connection, body in seen:
+        by_connection.setdefault(connection, []).append(body)
+    assert all(bodies == sorted(bodies) for bodies in by_connection.values())
+    assert [body for _connection, body in seen].count(b'5') == 1
 
 
 def test_call_that_was_never_sent_says_so_and_the_attempt_to_connect_goes_on(monkeypatch):
@@ -114,19 +140,25 @@ def test_call_that_was_never_sent_says_so_and_the_attempt_to_connect_goes_on(mon
     class Endless(object):
         def __init__(self, loop, address, timeout, done, failed, tls_context):
             dials.append(self)
+            self.failed = failed
             self.is_cancelled = False
 
         def cancel(self):
             self.is_cancelled = True
 
     monkeypatch.setattr(module, 'Dial', Endless)
+    late = 'cannot connect to 127.0.0.1:1 within 0.2 seconds, to send '
     with Calling('127.0.0.1:1', timeout=0.2) as calling:
         for count in (1, 2):
-            calling.submit('UPDATE')
+            calling.submit('KILL')
             error = calling.wait(count)[-1][2]
-            assert type(error) is TimedOut
-            assert str(error) == 'cannot connect to 127.0.0.1:1 within 0.2 seconds, to send UPDATE'
+            assert type(error) is TimedOut and str(error) == late + 'KILL'
+        lasting = Lasting(calling, b'')
+        wait_until(lambda: lasting.told == [late + 'UPDATE'])
         assert len(dials) == 1 and not dials[0].is_cancelled
+        error = ConnectionFailed('nobody is there')
+        calling.loop.post(dials[0].failed, error)
+        wait_until(lambda: lasting.told[1:] == [(None, error)])
 
 
 def slam(listener, count, seen):

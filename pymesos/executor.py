@@ -440,11 +440,12 @@ class _Settler(object):
     that tasks on their way, which have not come yet, are lost.
     """
 
-    __slots__ = ('_driver', '_uuid', '_subscription', '_answered')
+    __slots__ = ('_driver', '_uuid', '_is_entered', '_subscription', '_answered')
 
     def __init__(self, driver, uuid_text, subscription, answered):
         self._driver = driver
         self._uuid = uuid_text
+        self._is_entered = uuid_text in driver._used    # what was sent without us has no entry in the ledger
         self._subscription = subscription
         self._answered = answered
 
@@ -461,7 +462,7 @@ class _Settler(object):
     def is_wanted(self):
         """Whether it is not acknowledged yet."""
         with self._driver._ledger_lock:
-            return _uuid_of(self._uuid) in self._driver.updates
+            return not self._is_entered or _uuid_of(self._uuid) in self._driver.updates
 
 
 def _kill_group():

@@ -106,7 +106,8 @@ class Channel(object):
         self._parser = None
         self._timer = None
         self._has_answered = False      # this connection brought an answer
-        self._patient_until = 0.0       # a younger connection is not given up for lasting calls
+        self._patient_until = 0.0       # before then the connection is not given up for lasting calls
+        self._has_brought = False       # it brought an answer since that was set
         self._is_last = False           # the answer at hand announced that the peer will close
         self._is_flush_posted = False
         self._is_closed = False
@@ -245,7 +246,7 @@ class Channel(object):
             if self._sent[0] is not call and not self._sent[0].is_forgotten:
                 break
             answered.append(self._sent.popleft())
-            self._has_answered = True
+            self._has_answered = self._has_brought = True
             del parts[:2]
 
     def _leave(self, sock, data, parts, parser):
@@ -317,7 +318,7 @@ class Channel(object):
         self._parser = httpmsg.ResponseParser()
         self._waiter = None if self._address.is_tls else Waiter(sock)
         self._has_answered = False
-        self._patient_until = monotonic() + self._timeout
+        self._has_brought = True        # from now on it is waited for
         self._flush()
 
     def _dial_failed(self, error):
@@ -506,7 +507,7 @@ class Channel(object):
                 raise HttpError('%s answered %s with more than %d bytes' % (self._address, call.kind, LONGEST_ANSWER))
         else:
             self._sent.popleft()
-            self._has_answered = True
+            self._has_answered = self._has_brought = True
             if self._is_last:
                 self._reopen()
             self._settle(call, b''.join(call.answer))
@@ -554,20 +555,18 @@ class Channel(object):
 
     # ---- trouble
 
-    def _lose(self, reason):
-        """The connection broke: what may be repeated once is, for the rest the caller has to decide."""
-        # If there were answers only the first is to blame: the peer may close after so many. If there was none, all
-        # are, so that a peer that closes at once is not dialled for each of them.
-        calls = list(self._sent)
-        for call in calls[:1] if self._has_answered else calls:
-            call.tries += 1
-        self._hang_up(reason)
-
-    def _hang_up(self, reason):
-        """Close the connection and open the next one for what may be repeated."""
+    def _lose(self, reason, is_ours=False):
+        """The connection broke, or with `is_ours` we have given it up: what may be repeated once is, for the rest the
+        caller has to decide. Lasting calls are not to blame if we did.
+        """
         self._disconnect()
         calls = list(self._sent)
         self._sent.clear()
+        # If there were answers only the first is to blame: the peer may close after so many. If there was none, all
+        # are, so that a peer that closes at once is not dialled for each of them.
+        for call in calls[:1] if self._has_answered else calls:
+            if not (is_ours and call.is_lasting):
+                call.tries += 1
         lost, unwanted = [], []
         for call in reversed(calls):
             if call.is_lasting and not call.finished.is_wanted():
@@ -602,26 +601,41 @@ class Channel(object):
         now = monotonic()
         with self._writing:
             self._timer = None
-            late = [call for call in list(self._sent) + list(self._waiting) if call.deadline <= now]
-            failed = [call for call in late if not call.is_lasting]
+            if self._has_brought:
+                self._has_brought, self._patient_until = False, now + self._timeout
+            calls = list(self._sent) + list(self._waiting)
+            due = [call for call in calls if call.deadline <= now and not call.is_late]
+            failed = [call for call in due if not call.is_lasting]
+            has_late = len(due) > len(failed) or any(call.is_late for call in calls)
             # Answers come in order: while the first is missing there is no other, and only a new connection helps. A
             # thread that reads its own answer waits for nothing else, not even for being told that it is late.
             is_connected = self._sock is not None
-            gives_up = is_connected and bool(failed or late and (self._has_reader() or now >= self._patient_until))
+            is_stuck = has_late and (now >= self._patient_until or bool(due) and self._has_reader())
+            gives_up = is_connected and (bool(failed) or is_stuck)
             if gives_up:
                 self._detach()          # before another thread takes an answer that is not its own
-        if late:
-            error = self._lateness(late, is_connected)
-            for call in late:
-                self._keep_late(call, error, now)
-            self._fail(failed, error)
+        if due:
+            self._fail_late(due, self._lateness(due, is_connected))
         if gives_up:
-            self._hang_up('an earlier call got no answer')
+            self._lose('an earlier call got no answer', is_ours=True)
         with self._writing:
-            left = [call.deadline for call in list(self._sent) + list(self._waiting)]
+            calls = list(self._sent) + list(self._waiting)
+            left = [call.deadline for call in calls if not call.is_late]
+            left += [self._patient_until if is_connected and not gives_up else now + self._timeout] * has_late
             left += [now + self._timeout] * bool(self._postponed)
-            if left and self._timer is None:
+            if self._timer is not None:         # of a call that was made meanwhile
+                self._timer.cancel()
+                self._timer = None
+            if left:
                 self._timer = self._loop.call_later(max(0.0, min(left) - now), self._check_deadline)
+
+    def _fail_late(self, due, error):
+        """End the calls whose time is over; those that last are only told."""
+        for call in due:
+            if call.is_lasting:
+                call.is_late = True
+                call.finished.late(error)
+        self._fail([call for call in due if not call.is_lasting], error)
 
     def _lateness(self, late, is_connected):
         kinds = ', '.join(sorted(set(call.kind for call in late)))
@@ -630,14 +644,6 @@ class Channel(object):
         else:
             text = 'cannot connect to %s within %g seconds, to send %s' % (self._address, self._timeout, kinds)
         return TimedOut(text, str(self._address), errno.ETIMEDOUT)
-
-    def _keep_late(self, call, error, now):
-        """Say that a lasting call is late, and have it go on."""
-        if call.is_lasting:
-            call.deadline = now + self._timeout
-            if not call.is_late:
-                call.is_late = True
-                call.finished.late(error)
 
 
 def _parse(parser, data):

@@ -122,6 +122,7 @@ def test_lasting_calls_are_told_when_they_are_late_and_written_again_in_order_un
         lasting = [Lasting(calling, b'%d' % number) for number in range(5)]
         unwanted = Lasting(calling, b'5', is_wanted=False)
         wait_until(lambda: len(set(connection for connection, _body in seen)) > 2)
+        wait_until(lambda: all(one.told for one in lasting))
         gate.set()
         wait_until(lambda: all(len(one.told) == 2 for one in lasting))
         for one in lasting:
@@ -132,6 +133,36 @@ def test_lasting_calls_are_told_when_they_are_late_and_written_again_in_order_un
         by_connection.setdefault(connection, []).append(body)
     assert all(bodies == sorted(bodies) for bodies in by_connection.values())
     assert [body for _connection, body in seen].count(b'5') == 1
+
+
+def run_on(calling, function):
+    """Call it on the loop's thread and wait."""
+    done = threading.Event()
+    calling.loop.post(lambda: (function(), done.set()))
+    assert done.wait(60)
+
+
+def check_late(calling, count):
+    """Have the first `count` calls that were sent be late; the connection was quiet for long, unless it answered."""
+    def check():
+        for call in list(calling.channel._sent)[:count]:
+            call.deadline = 0.0
+        calling.channel._patient_until = 0.0
+        calling.channel._check_deadline()
+    run_on(calling, check)
+
+
+def test_peer_that_is_silent_is_not_dialled_for_every_call_that_is_late(server):
+    server.on_path('/call', lambda request: Answer(202, gate=threading.Event()))
+    with Calling(server.address) as calling:
+        for _ in range(10):
+            calling.submit('KILL')
+        for count in (1, 10):
+            wait_until(lambda: len(calling.channel._sent) == 10 - len(calling.results))
+            check_late(calling, 1)
+            calling.wait(count)
+        assert all(isinstance(error, (TimedOut, ConnectionLost)) for _kind, _answer, error in calling.results)
+        assert server.connections == 2
 
 
 def test_call_that_was_never_sent_says_so_and_the_attempt_to_connect_goes_on(monkeypatch):
@@ -504,6 +535,26 @@ def peer(monkeypatch):
     peer.close()
 
 
+def test_connection_that_brings_answers_is_not_given_up_for_lasting_calls(peer):
+    with Calling(peer.address) as calling:
+        lasting = [Lasting(calling, b'%d' % number) for number in range(4)]
+        peer.sock = first = peer.listener.accept()[0]
+        peer.await_call(b'3')
+        for number in range(3):
+            first.sendall(YES)
+            wait_until(lambda: lasting[number].told[-1:] == [(b'', None)])
+            check_late(calling, 1)
+            assert len(lasting[number + 1].told) == 1
+        check_late(calling, 1)                              # since the last time there was no answer
+        peer.sock = peer.listener.accept()[0]
+        assert not first.recv(1)
+        first.close()
+        peer.seen = b''
+        peer.await_call(b'3')
+        peer.sock.sendall(YES)
+        wait_until(lambda: lasting[3].told[1:] == [(b'', None)])
+
+
 def postpone(calling, body):
     """Have this thread write a call that may wait, while the channel rests."""
     call = Call('KILL', '/call', [], body, lambda answer, error: calling.results.append((body, answer, error)),
@@ -639,13 +690,13 @@ def test_answer_that_comes_too_late_is_nobodys(peer, monkeypatch):
         waiting = peer.warm_up(calling)
         lose = calling.channel._lose
 
-        def answer_and_lose(*args):
+        def answer_and_lose(*args, **options):
             try:
                 peer.sock.sendall(YES)
             except socket.error:            # as it should be: the connection is gone
                 pass
             threading.Event().wait(0.2)
-            lose(*args)
+            lose(*args, **options)
 
         monkeypatch.setattr(calling.channel, '_lose', answer_and_lose)
         write_at_once(calling, b'late')

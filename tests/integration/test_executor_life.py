@@ -412,7 +412,9 @@ def test_missing_variable_is_named(monkeypatch, missing):
 
 def expect_answers_within(driver, seconds):
     """Shorten the time for answers only: a subscription and a connection may take as long as a busy machine needs."""
-    driver._life.engine.channel._timeout = seconds
+    engine = driver._life.engine
+    engine.channel._timeout = seconds
+    engine.loop.post(engine.channel._check_deadline)        # its timer may be set for later
 
 
 def in_thread(function, *args):

@@ -79,9 +79,9 @@ class Call(object):
 class Channel(object):
     """Sends calls to one address over one connection, opened when needed and again when the peer closed it.
 
-    `timeout` is the seconds that a call may take from :meth:`submit` to its answer. `refused(error)` is called with
-    each CallRejected, on the loop's thread, before the call is told. All methods but :meth:`write_now` belong to the
-    loop's thread.
+    `timeout` is the seconds that a call may take from :meth:`submit` to its answer; a lasting one may take longer.
+    `refused(error)` is called with each CallRejected, on the loop's thread, before the call is told. All methods but
+    :meth:`write_now` belong to the loop's thread.
 
     To be woken is what a call costs most. So once there was an answer, and nobody waits for another, the socket rests:
     the loop does not watch it but looks in every :data:`REST` seconds, until there was no call between two looks. While

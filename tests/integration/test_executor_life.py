@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import contextmanager
 
 import pytest
 import six
@@ -470,12 +471,19 @@ def sent_states(agent):
     return list(found.values())
 
 
-def test_updates_of_many_threads_that_a_busy_agent_does_not_answer_leave_the_subscription_alone(monkeypatch):
+@contextmanager
+def busy_agent(monkeypatch, seconds=0.3):
+    """(agent, driver, recorder): an agent that takes updates and answers none, of an executor with checkpoint."""
     with ScriptedAgent(acknowledges=False) as agent, executing(
             agent, monkeypatch, environment=CHECKPOINT, connect_timeout=30) as (driver, recorder):
         recorder.wait('registered')
         agent.hold_answers('UPDATE')
-        expect_answers_within(driver, 0.5)
+        expect_answers_within(driver, seconds)
+        yield agent, driver, recorder
+
+
+def test_updates_of_many_threads_that_a_busy_agent_does_not_answer_leave_the_subscription_alone(monkeypatch):
+    with busy_agent(monkeypatch, 0.5) as (agent, driver, recorder):
         threads = []
         for number in range(8):
             threads.append(in_thread(driver.sendStatusUpdate, status('t%d' % number)))
@@ -490,11 +498,7 @@ def test_updates_of_many_threads_that_a_busy_agent_does_not_answer_leave_the_sub
 
 
 def test_updates_without_an_answer_are_replayed_once_the_subscription_is_lost(monkeypatch):
-    with ScriptedAgent(acknowledges=False) as agent, executing(
-            agent, monkeypatch, environment=CHECKPOINT) as (driver, recorder):
-        recorder.wait('registered')
-        agent.hold_answers('UPDATE')
-        expect_answers_within(driver, 0.3)
+    with busy_agent(monkeypatch) as (agent, driver, recorder):
         for state in ('TASK_RUNNING', 'TASK_FINISHED'):
             driver.sendStatusUpdate(status(state=state))
         agent.cut()
@@ -503,11 +507,7 @@ def test_updates_without_an_answer_are_replayed_once_the_subscription_is_lost(mo
 
 
 def test_last_word_after_an_update_without_an_answer_is_said(monkeypatch):
-    with ScriptedAgent(acknowledges=False) as agent, executing(
-            agent, monkeypatch, environment=CHECKPOINT, connect_timeout=30) as (driver, recorder):
-        recorder.wait('registered')
-        agent.hold_answers('UPDATE')
-        expect_answers_within(driver, 0.3)
+    with busy_agent(monkeypatch) as (agent, driver, recorder):
         driver.sendStatusUpdate(status(state='TASK_RUNNING'))
         agent.release_answers()
         expect_answers_within(driver, 30)
@@ -518,12 +518,8 @@ def test_last_word_after_an_update_without_an_answer_is_said(monkeypatch):
 
 
 def test_refusal_that_comes_late_is_logged_and_the_update_not_kept(monkeypatch, caplog):
-    with ScriptedAgent(acknowledges=False) as agent, executing(
-            agent, monkeypatch, environment=CHECKPOINT, connect_timeout=30) as (driver, recorder):
-        recorder.wait('registered')
+    with busy_agent(monkeypatch) as (agent, driver, recorder):
         agent.reject_next(400, 'invalid for some reason', type='UPDATE', times=None)
-        agent.hold_answers('UPDATE')
-        expect_answers_within(driver, 0.3)
         driver.sendStatusUpdate(status())
         assert len(driver.updates) == 1
         agent.release_answers()

@@ -289,7 +289,7 @@ def test_health_check_runs_as_the_user_of_the_task():
 def test_container_that_is_nested_twice_stays_in_the_sandbox(tmpdir):
     victim = tmpdir.mkdir('victim')
     script = 'mv containers old; mkdir -p containers; ln -s %s containers/one; touch ready; sleep 100' % victim
-    command = {'value': 'while [ ! -e containers/one/stdout ]; do sleep 0.02; done; ' + script, 'user': 'nobody'}
+    command = {'value': 'while [ ! -e go ]; do sleep 0.02; done; ' + script, 'user': 'nobody'}
     worker = Worker(task('t', command))
     with LocalCluster(resources=SMALL) as cluster, scheduling(cluster.master, worker):
         agent = cluster.agents[0]
@@ -299,6 +299,7 @@ def test_container_that_is_nested_twice_stays_in_the_sandbox(tmpdir):
         call = {'type': 'LAUNCH_NESTED_CONTAINER', 'launch_nested_container': {
             'container_id': one, 'command': {'value': 'sleep 100'}}}
         assert post(agent.address, '/api/v1', call) == 200
+        open(os.path.join(sandbox, 'go'), 'w').close()          # earlier, the first could not enter its folder
         wait_until(lambda: os.path.exists(os.path.join(sandbox, 'ready')), timeout=TIMEOUT)
         call['launch_nested_container']['container_id'] = {'value': 'two', 'parent': one}
         assert post(agent.address, '/api/v1', call) == 400

@@ -47,6 +47,7 @@ CASES = [
     Case('updates', '20,000 updates, acknowledged', 'updates', ('updates', 20000, 0), 5.0),
     Case('heartbeats', '200,000 heartbeats', 'heartbeats', ('heartbeats', 200000, 0), 1.0),
     Case('calls', '5,000 calls from a user thread', 'calls', ('none', 5000, 0), 1.0),
+    Case('calls-main', '5,000 calls from the main thread', 'calls-main', ('none', 5000, 0), 1.0),
 ]
 
 #: Name -> case of one size; its memory is compared with that of ten times the work.

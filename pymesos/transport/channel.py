@@ -87,7 +87,8 @@ class Channel(object):
     the loop does not watch it but looks in every :data:`REST` seconds, until there was no call between two looks. While
     it rests a thread that writes its own call reads the answer itself, and answers that nobody waits for are read
     together. What a thread cannot make sense of it leaves to the loop. Calls that may wait are written with the next
-    call, or when the loop looks in: each packet wakes the peer as well.
+    call, or when the loop looks in: each packet wakes the peer as well. When a call that the loop makes for a waiting
+    thread ends a rest, the next such call is expected: there is no rest until a call of another sort.
     """
 
     def __init__(self, loop, address, dial_timeout, timeout, tls_context, refused=None):
@@ -112,6 +113,7 @@ class Channel(object):
         self._is_flush_posted = False
         self._is_closed = False
         self._head_key = self._head = None
+        self._may_rest = True           # a rest is of use, as the last calls were not made by the loop for who waits
         self._is_resting = False        # the loop does not watch _sock for answers
         self._is_used = False           # there was a call since the loop looked in
         self._reader = None             # the socket that a thread other than the loop's reads its answer from
@@ -130,6 +132,10 @@ class Channel(object):
         """Send `call`; what becomes of it is told to ``call.finished``."""
         if call.deadline is None:
             call.deadline = monotonic() + self._timeout
+        if call.is_forgotten:
+            self._may_rest = True
+        elif self._is_resting:
+            self._may_rest = False
         self._waiting.append(call)
         if self._timer is None:
             self._timer = self._loop.call_later(self._timeout, self._check_deadline)
@@ -147,6 +153,7 @@ class Channel(object):
         what may be done only once: the loop may not have seen yet that the peer has closed. Nor over TLS, whose
         connections are for one thread at a time.
         """
+        self._may_rest = True
         if call.kind not in REPEATABLE or self._address.is_tls or not self._writing.acquire(False):
             return False
         try:
@@ -409,13 +416,13 @@ class Channel(object):
             self._loop.unwatch(self._sock)
 
     def _choose_rest(self, may_rest):
-        """Rest if that may be and nobody waits for an answer of the loop. With the lock."""
+        """Rest if that may be, is of use, and nobody waits for an answer of the loop. With the lock."""
         if not self._has_reader():
-            self._is_resting = may_rest and self._is_forgotten()
+            self._is_resting = may_rest and self._may_rest and self._is_forgotten()
 
-    def _rest(self):
+    def _rest(self, may_rest=True):
         with self._writing:
-            self._choose_rest(True)
+            self._choose_rest(may_rest)
         self._watch()
         if self._is_resting and self._rest_timer is None:
             self._rest_timer = self._loop.call_later(REST, self._rest_on)
@@ -429,15 +436,12 @@ class Channel(object):
             if self._sock is None:
                 return
         with self._writing:
-            self._choose_rest(self._is_resting and self._is_used)
-            self._is_used = False
+            is_used, self._is_used = self._is_used, False
         if self._is_resting:
-            self._look()
-        else:
-            self._watch()
+            self._look(is_used)
 
-    def _look(self):
-        """Read what has come while the socket rested."""
+    def _look(self, may_rest=True):
+        """Read what has come while the socket rested. It rests again if it `may_rest`."""
         sock = self._sock
         with self._writing:
             may_read = not self._has_reader()
@@ -446,7 +450,7 @@ class Channel(object):
         if may_read:
             self._read()
         if self._sock is sock:
-            self._rest()
+            self._rest(may_rest)
 
     def _read(self):
         if self._left is not None:
@@ -483,7 +487,7 @@ class Channel(object):
             self._lose('the peer closed it')
         elif self._sock is sock and getattr(sock, 'pending', None) is not None and sock.pending():
             self._loop.post(self._read_again, sock)
-        elif self._sock is sock:
+        elif self._sock is sock and self._may_rest:
             self._rest()
 
     def _read_again(self, sock):

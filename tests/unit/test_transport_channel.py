@@ -828,6 +828,51 @@ def test_peer_that_closed_unseen_gets_no_call(server, monkeypatch, kind):
         assert server.connections == 2
 
 
+def test_connection_that_has_closed_while_it_rests_is_not_written_to_although_the_rest_ends(server, monkeypatch):
+    monkeypatch.setattr(module, 'REST', 60.0)
+    server.on_path('/call', lambda request: Answer(202))
+    with FaultProxy(server.address) as proxy, Calling(proxy.address) as calling:
+        Waiting(calling)
+        wait_until(lambda: calling.channel._is_resting)
+        calling.loop.post(lambda: setattr(calling.channel, '_is_used', False))
+        proxy.close_connections()
+        wait_until(lambda: not proxy.open_connections)
+        ended = threading.Event()
+
+        def submit_and_end():               # in one turn of the loop
+            calling.channel.submit(Call('ACCEPT', '/call', [], b'{}', lambda answer, error: (
+                calling.results.append((b'', answer, error)), ended.set())))
+            calling.channel._rest_on()
+
+        calling.loop.post(submit_and_end)
+        assert ended.wait(30.0)
+        assert calling.results[-1] == (b'', b'', None)
+        assert server.connections == 2
+
+
+def test_connection_does_not_rest_between_calls_that_the_loop_makes_for_who_waits(server, monkeypatch):
+    monkeypatch.setattr(module, 'REST', 60.0)       # however slow the machine is
+    rests = []
+
+    def call_and_look(calling):
+        count = len(calling.results)
+        calling.submit()
+        calling.wait(count + 1)
+        looked = threading.Event()
+        calling.loop.post(lambda: (rests.append(calling.channel._is_resting), looked.set()))
+        assert looked.wait(30.0)
+
+    server.on_path('/call', lambda request: Answer(202))
+    with Calling(server.address) as calling:
+        for _ in range(3):
+            call_and_look(calling)
+        assert rests == [True, False, False]
+        write_at_once(calling, b'forgotten')
+        wait_until(lambda: calling.channel._is_resting)
+        call_and_look(calling)
+        assert rests[3] is False
+
+
 def test_connection_in_no_use_is_watched_again(server, monkeypatch):
     server.on_path('/call', lambda request: Answer(202))
     with Calling(server.address) as calling:

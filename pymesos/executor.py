@@ -30,6 +30,10 @@ PATH = '/api/v1/executor'
 DEFAULT_RECOVERY_TIMEOUT = '15mins'
 DEFAULT_BACKOFF_MAX = '2secs'
 
+#: The part of MESOS_SUBSCRIPTION_BACKOFF_MAX that delays are drawn from. An agent that was started again waits for its
+#: executors that long and no longer, so that one whom it has just refused has to come again well before.
+BACKOFF_SHARE = 0.5
+
 #: Seconds between two HEARTBEAT calls, which keep proxies from closing a connection that has nothing to say
 #: (PROTOCOL 3.1).
 HEARTBEAT_INTERVAL = 1800.0
@@ -250,7 +254,7 @@ class MesosExecutorDriver(Process, ExecutorDriver):
         return self._headers
 
     def _backoff(self):
-        return Spread(self.subscription_backoff_max, random.random)
+        return Spread(BACKOFF_SHARE * self.subscription_backoff_max, random.random)
 
     def _patience(self):
         return self.recovery_timeout

@@ -77,7 +77,8 @@ class LocalAgent(object):
         found = []
         for folder, folders, _files in os.walk(self.work_dir or ''):
             if os.path.basename(folder) == 'runs':
-                found += [os.path.join(folder, name) for name in folders if name != 'latest']
+                # "latest", and what it is made of, which may be gone again by now, are no sandboxes.
+                found += [os.path.join(folder, name) for name in folders if name != 'latest' and name[0] != '.']
                 folders[:] = []
         return sorted(found, key=lambda path: os.stat(path).st_mtime)
 

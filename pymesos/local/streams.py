@@ -100,6 +100,9 @@ class Streams(object):
         now = monotonic()
         if self._is_paused:
             self.last_output = now
+        elif now > max(since, self.last_output) + seconds:
+            for number in list(self._outputs):      # nobody may have looked for as long
+                self._read(number, select.POLLIN)
         return now > max(since, self.last_output) + seconds
 
     # ---- input

@@ -38,7 +38,7 @@ class Backoff(object):
 class Spread(object):
     """Waits without growth: anything from 0 to `maximum` seconds, but none before attempt 0.
 
-    It is how Mesos' own executors come back to an agent, within MESOS_SUBSCRIPTION_BACKOFF_MAX (PROTOCOL 3.4).
+    It is how executors come back to an agent, within MESOS_SUBSCRIPTION_BACKOFF_MAX (PROTOCOL 3.4).
     `random` is a function as for :class:`Backoff`.
     """
 

@@ -7,7 +7,7 @@ import raw
 row = pytest.mark.row
 
 #: How soon an agent is given up in these tests.
-SOON = {'agent_ping_timeout': 1, 'max_agent_ping_timeouts': 2}
+SOON = {'agent_ping_timeout': 1, 'max_agent_ping_timeouts': 5}
 
 #: Seconds that an agent which comes back waits for its executors, all of them in each case: enough for a test that
 #: stands still for a moment.

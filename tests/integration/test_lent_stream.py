@@ -95,7 +95,7 @@ def test_loss_is_noticed_while_a_callback_blocks(lent, monkeypatch):
 
 
 def test_loss_is_noticed_by_silence(lent, monkeypatch):
-    with ScriptedMaster(heartbeats=False, heartbeat_interval=0.3) as peer, scheduling(peer.address) as (_, recorder):
+    with ScriptedMaster(heartbeats=False, heartbeat_interval=1.0) as peer, scheduling(peer.address) as (_, recorder):
         peer.await_subscribe()
         send_one_by_one(peer, recorder, 0, 10)
         assert lent
@@ -168,7 +168,7 @@ def test_large_events_arrive_whole(lent):
 
 
 def test_peer_that_drips_is_as_good_as_dead(lent, monkeypatch):
-    with ScriptedMaster(heartbeats=False, heartbeat_interval=0.3) as peer, scheduling(peer.address) as (_, recorder):
+    with ScriptedMaster(heartbeats=False, heartbeat_interval=1.0) as peer, scheduling(peer.address) as (_, recorder):
         stream = peer.await_subscribe()
         send_one_by_one(peer, recorder, 0, 10)
         assert lent
@@ -265,10 +265,10 @@ def test_loop_that_takes_the_stream_back_is_not_overtaken_by_its_reader(lent, mo
         peer.await_subscribe()
         send_one_by_one(peer, recorder, 0, 10)
         assert lent
-        monkeypatch.setattr(module, 'LENT', 0.05)
         monkeypatch.setattr(module.Stream, 'resume', late_resume)
         recorder.do['statusUpdate'] = wait
         send_one_by_one(peer, recorder, 10, 11)
+        monkeypatch.setattr(module, 'LENT', 0.05)       # not before: who reads now may read for long
         wait_until(lambda: hits)
         del hits[:]
         send_one_by_one(peer, recorder, 11, 12)
@@ -292,6 +292,7 @@ def test_what_an_older_promise_has_read_is_not_forgotten(lent, monkeypatch):
         return lend(self, late)
 
     is_armed = []
+    monkeypatch.setattr(module, 'LENT', 10.0)           # however slow the machine is, the next comes fast
     monkeypatch.setattr(module.Stream, 'lend', late_lend)
     with ScriptedMaster(heartbeats=False, heartbeat_interval=60.0) as peer, \
             scheduling(peer.address) as (driver, recorder):

@@ -206,7 +206,9 @@ def test_call_that_is_not_answered_times_out_as_an_oserror():
         peer.hold_answers('KILL')
         with pytest.raises((OSError, socket.error)) as caught:
             driver.killTask({'value': 't1'})
-        assert 'did not answer KILL within 0.5 seconds' in str(caught.value)
+        # The second if even connecting took as long.
+        assert str(caught.value) in ('%s did not answer KILL within 0.5 seconds' % peer.netloc,
+                                     'cannot connect to %s within 0.5 seconds, to send KILL' % peer.netloc)
         peer.release_answers()
 
         def revive():
@@ -727,7 +729,8 @@ def test_stop_without_a_subscription_says_that_nothing_was_torn_down(caplog):
     assert 'the framework f1 is not torn down' in caplog.text
 
 
-def test_exception_after_stop_does_not_cut_the_teardown_off():
+def test_exception_after_stop_does_not_cut_the_teardown_off(monkeypatch):
+    monkeypatch.setattr(engine, 'LEAVE_TIMEOUT', 30.0)      # as long as a busy machine needs to connect
     def leave(driver, *_):
         driver.stop()
         raise SystemExit(0)

@@ -220,7 +220,8 @@ def test_events_that_wait_are_dropped_by_stop():
         assert len(driver.sched.of('offerRescinded')) == 1
 
 
-def test_from_several_threads_at_once():
+def test_from_several_threads_at_once(monkeypatch):
+    monkeypatch.setattr(engine, 'LEAVE_TIMEOUT', PATIENCE / 2)      # a busy machine connects late
     with ScriptedMaster() as peer, scheduling(peer.address) as (driver, recorder):
         recorder.wait('registered')
         threads = [threading.Thread(target=driver.stop) for _ in range(8)]
@@ -236,6 +237,8 @@ def test_from_several_threads_at_once():
 HEAD = '''
     import os, signal, sys
     from pymesos import MesosSchedulerDriver, Scheduler
+    from pymesos.transport import engine
+    engine.LEAVE_TIMEOUT = 30.0                 # a busy machine connects late
     class Telling(Scheduler):
         def registered(self, driver, framework_id, master_info):
             sys.stdout.write('registered\\n')

@@ -31,7 +31,7 @@ clientPort={port}
 clientPortAddress={host}
 maxClientCnxns=0
 admin.enableServer=false
-4lw.commands.whitelist=srvr
+4lw.commands.whitelist=srvr,conf
 """
 
 
@@ -131,16 +131,20 @@ class ZooKeeperServer(object):
         return 'ended' if self._process.poll() is not None else None
 
     def _is_answering(self):
+        # Before it serves it says so, and does not answer what wants a session. Nor may it be somebody else's server.
+        is_ours = self._folder.encode('utf-8') in self._ask(b'conf') and b'Mode: ' in self._ask(b'srvr')
+        return 'answering' if is_ours else None
+
+    def _ask(self, word):
         try:
             connection = socket.create_connection((self.host, self.port), 1.0)
         except (OSError, socket.error):
-            return None
+            return b''
         try:
-            connection.sendall(b'srvr')
-            # Before it serves it says so, and does not answer what wants a session.
-            return 'answering' if b'Mode: ' in _read_all(connection) else None
+            connection.sendall(word)
+            return _read_all(connection)
         except (OSError, socket.error):
-            return None
+            return b''
         finally:
             connection.close()
 

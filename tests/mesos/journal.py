@@ -40,6 +40,7 @@ class Journal(object):
         self.cluster = cluster
         self.executors = cluster.agents * EXECUTORS
         self.tasks = self.executors * TASKS
+        self._counted = 0, 0            # received and reported when the last gate was opened
 
     # ---- reading
 
@@ -86,16 +87,17 @@ class Journal(object):
 
     def open(self, gate):
         """Let the executors report what comes behind a gate, ``'go'`` or ``'end'``."""
+        self._counted = self.counted(self.received()), self.counted(self.reported())
         open(os.path.join(self.folder, gate), 'w').close()
 
     def await_received(self, more, deadline=120):
-        """Wait until the scheduler was told of `more` updates than now."""
-        start = self.counted(self.received())
+        """Wait until the scheduler was told of `more` updates than when the last gate was opened."""
+        start = self._counted[0]
         self._await(lambda: self.counted(self.received()) >= start + more, deadline, '%d more updates' % more)
 
     def await_reported(self, more, deadline=120):
-        """Wait until executors have sent `more` updates than now."""
-        start = self.counted(self.reported())
+        """Wait until executors have sent `more` updates than when the last gate was opened."""
+        start = self._counted[1]
         self._await(lambda: self.counted(self.reported()) >= start + more, deadline, '%d more reports' % more)
 
     def await_events(self, count, kind, source='received-*', deadline=120):

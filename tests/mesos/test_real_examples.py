@@ -149,9 +149,12 @@ def test_failover_takes_over_after_a_kill(mesos, example, tmpdir):
     ledger['jobs']['lost'] = {'state': 'TASK_STAGING', 'tries': 1, 'task_id': 'lost.1', 'agent_id': agent_id}
     with open(str(state), 'w') as stream:
         json.dump(ledger, stream)
+    # On a busy machine some have ended by now.
+    alive = ('TASK_STAGING', 'TASK_STARTING', 'TASK_RUNNING')
+    asked = [job for job in ledger['jobs'].values() if job['state'] in alive]
 
     second = example(*args)
-    second.await_text('reconciling 41 tasks')
+    second.await_text('reconciling %d tasks' % len(asked))
     second.await_text('lost.2: TASK_RUNNING')
     second.kill(signal.SIGTERM)                 # the gentle end keeps the tasks as well
     assert jobs_of(state)['lost']['tries'] == 2
@@ -163,7 +166,8 @@ def test_failover_takes_over_after_a_kill(mesos, example, tmpdir):
     everything = first.text + second.text + third.text
     # The answer to a reconciliation may tell of the end before the update does, which says the status.
     finished = re.findall(r'^job-(\d+)\.1: TASK_FINISHED: (?:exit status 0|Reconciliation: .*)$', everything, re.M)
-    assert sorted(map(int, finished)) == list(range(40)), everything
+    # Who was killed may have said it, and not written it down.
+    assert sorted(set(map(int, finished))) == list(range(40)), everything
     assert everything.count('.2: TASK_FINISHED') == 1, everything       # none was launched twice
     assert 'lost.2: TASK_FINISHED' in everything and 'Traceback' not in everything
     assert not state.exists()

@@ -19,8 +19,10 @@ pytestmark = [pytest.mark.mesos, pytest.mark.slow]
 
 AGENTS = 2
 
-#: A master that is started again has to know its agents, and none may be declared lost because this machine is busy.
-MESOS = dict(agents=AGENTS, registry='replicated_log', ping='15secs,20')
+#: A master that is started again has to know its agents, and neither they nor executors may be declared lost because
+#: this machine is busy.
+MESOS = dict(agents=AGENTS, registry='replicated_log', ping='15secs,20',
+             agent_env={'MESOS_EXECUTOR_REREGISTRATION_TIMEOUT': '6secs'})
 
 
 class Run(object):
@@ -98,20 +100,25 @@ def test_connection_of_the_scheduler_is_cut_inside_records(mesos_factory, fault_
     caplog.set_level(logging.WARNING, 'pymesos')
     with Run(cluster, tmpdir, proxy.address) as run:
         for gate in ('go', 'end'):
-            run.journal.open(gate)
             for number in range(3):
                 # Inside the second or third record from here; by RST and by FIN in turn.
-                cut(run.journal, proxy, 1001 + 97 * number, with_reset=bool(number % 2))
+                cut(run.journal, proxy, 1001 + 97 * number, with_reset=bool(number % 2), gate=None if number else gate)
         run.finish()
     assert re.search('the stream ended after [0-9]+ of the [0-9]+ bytes of a record', caplog.text)
 
 
-def cut(journal, proxy, *args, **options):
-    """Cut connections until it was the stream's, and wait until the scheduler is subscribed again."""
+def cut(journal, proxy, size, with_reset, gate):
+    """Cut connections until it was the stream's, and wait until the scheduler is subscribed again.
+
+    A `gate` is opened when the first cut is prepared.
+    """
     cuts = len(journal.events('REREGISTERED'))
     while len(journal.events('REREGISTERED')) == cuts:
         connections = proxy.connections
-        proxy.cut_after(*args, **options)
+        proxy.cut_after(size, with_reset=with_reset)
+        if gate is not None:
+            journal.open(gate)
+            gate = None
         wait_until(lambda: proxy.connections > connections or len(journal.events('REREGISTERED')) > cuts, 60,
                    'another connection')
 

@@ -16,8 +16,9 @@ pytestmark = pytest.mark.mesos
 
 @pytest.fixture(scope='module')
 def ground(mesos_is_here):
-    """A master that remembers its agent, which is not declared lost because this machine is busy."""
-    with RealMesos(registry='replicated_log', ping='15secs,20') as ground:
+    """A master that remembers its agent; neither that nor executors are declared lost because this machine is busy."""
+    with RealMesos(registry='replicated_log', ping='15secs,20',
+                   agent_env={'MESOS_EXECUTOR_REREGISTRATION_TIMEOUT': '6secs'}) as ground:
         yield ground
 
 

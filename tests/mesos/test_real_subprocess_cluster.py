@@ -54,7 +54,8 @@ def sites(mesos_factory):
     def make(agents=1, resources=None, roles=None):
         ports = [text[text.index('ports:'):] for text in default_resources(agents)]
         texts = resources and ['%s;disk:1000;%s' % (resources, one) for one in ports]
-        mesos = mesos_factory(agents=agents, resources=texts, master_env={'MESOS_ROLES': roles} if roles else None)
+        mesos = mesos_factory(agents=agents, resources=texts, master_env={'MESOS_ROLES': roles} if roles else None,
+                              agent_env={'MESOS_EXECUTOR_REREGISTRATION_TIMEOUT': '6secs'})
         made.append(RealSite(mesos))
         return made[-1]
 

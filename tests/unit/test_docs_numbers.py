@@ -28,7 +28,8 @@ NUMBERS = [
     ('silence that is a lost master', 'interval, %g s' % process.DEFAULT_HEARTBEAT),
     ('delay before later tries, scheduler', '%g s' % process.BACKOFF_CAP),
     ('delay before later tries, scheduler', '%g s' % backoff.Backoff(first=0, jitter=0).delay(1)),
-    ('delay before later tries, executor', '%g s' % parse_duration(executor.DEFAULT_BACKOFF_MAX)),
+    ('delay before later tries, executor', '%g s' % (
+        executor.BACKOFF_SHARE * parse_duration(executor.DEFAULT_BACKOFF_MAX))),
     ('a subscription counts as settled', '%g s' % process.BACKOFF_CAP),
     ("``stop()`` waits for TEARDOWN's answer", '%g s' % engine.LEAVE_TIMEOUT),
     ('an executor waits for a lost agent', '%g min' % (parse_duration(executor.DEFAULT_RECOVERY_TIMEOUT) / 60)),

@@ -300,7 +300,16 @@ def test_a_stream_may_be_closed_while_another_thread_reads_it(patient):
                 self.stream_ended(None)
             return has_room
 
-    listener = read_slowly([HEAD] + in_pieces(SMALL), Closing)
+    listeners, pieces = [], in_pieces(SMALL)
+
+    def until_it_is_closed():
+        for piece in [HEAD] + pieces[:10]:
+            yield piece
+        wait_until(lambda: listeners[0].has_ended)      # more would have the reader be done before it is seen to read
+        for piece in pieces[10:]:
+            yield piece
+
+    listener = read_slowly(until_it_is_closed(), lambda loop: listeners.append(Closing(loop)) or listeners[0])
     assert listener.is_closed and listener.records == SMALL[:len(listener.records)]
     with pytest.raises((OSError, socket.error)):
         listener.stream._sock.getsockname()         # it is closed

@@ -111,7 +111,8 @@ def test_state_is_what_mesos_says(site):
 
 def test_commands_of_a_program_share_an_executor(site):
     cluster = site.cluster()
-    tasks = [Popen(['sleep', unique()], cluster=cluster) for _ in range(3)]
+    # On one agent: where offers come slowly, another one's may be the first.
+    tasks = [Popen(['sleep', unique()], cluster=cluster, constraints='rack:a') for _ in range(3)]
     assert len(set(task['executor_id'] for task in site.framework(cluster)['tasks'])) == 1
     assert len(executors_of(cluster.framework_id)) == 1
     for task in tasks:
@@ -331,9 +332,8 @@ def test_close_kills_what_runs_and_tears_the_framework_down(site):
     assert monotonic() - began < 30
     assert process.wait(timeout=0) == -signal.SIGTERM
     await_none_with(seconds)
-    state = site.get('/state')
-    assert framework_id not in [framework['id'] for framework in state['frameworks']]
-    assert framework_id in [framework['id'] for framework in state['completed_frameworks']]
+    wait_until(lambda: framework_id not in frameworks(site), message='the framework to be torn down')
+    assert framework_id in [framework['id'] for framework in site.get('/state')['completed_frameworks']]
     wait_until(lambda: not executors_of(framework_id), message='the executor to end')
 
 
@@ -512,7 +512,7 @@ def test_end_of_the_program_kills_what_runs_and_tears_down(site, end, status):
     """, seconds=seconds, end=end)
     assert (found, 'runs' in output) == (status, True)
     await_none_with(seconds)
-    assert frameworks(site) <= before
+    wait_until(lambda: frameworks(site) <= before, message='the framework to be torn down')
 
 
 def test_program_that_is_killed_leaves_nothing_in_the_end(site):
@@ -571,7 +571,7 @@ def test_children_of_multiprocessing_end_their_frameworks(site):
     """, seconds=seconds)
     assert status == 0 and 'done' in output
     await_none_with(seconds)
-    assert frameworks(site) <= before
+    wait_until(lambda: frameworks(site) <= before, message='the frameworks to be torn down')
 
 
 def test_explicit_cluster_can_be_used_in_a_forked_child(site):

@@ -218,7 +218,8 @@ def master_is_restarted(ground, cluster, **how):
             talker.ask()
         ended_meanwhile.finish()
         begun_meanwhile = Background(lambda: status_of(cluster, 6))
-        text = fails_to_start(cluster, error=StartTimeout, start_timeout=0.5)
+        wait_until(lambda: not cluster._runtime_for().driver.connected, message='the loss of the master to be noticed')
+        text = fails_to_start(cluster, error=StartTimeout, start_timeout=2.0)
         assert 'there is no subscription with the master' in text, text
         asked_meanwhile.ask()
         assert not begun_meanwhile.is_over

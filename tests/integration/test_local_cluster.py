@@ -152,6 +152,10 @@ def test_a_folder_that_was_given_is_kept(tmpdir):
         with scheduling(cluster.master, Launcher('echo hello')) as (_driver, recorder):
             recorder.wait_state('TASK_FINISHED')
         sandbox, = cluster.agents[0].sandboxes()
+        # What "latest" is made of may be seen, and be gone a moment later.
+        for number, target in enumerate((sandbox, '/nowhere')):
+            os.symlink(target, os.path.join(os.path.dirname(sandbox), '.latest.%d' % number))
+        assert cluster.agents[0].sandboxes() == [sandbox]
     with open(os.path.join(sandbox, 'stdout')) as stream:
         assert 'hello\n' in stream.read()
 

@@ -20,8 +20,8 @@ from pymesos.testing import wait_until
 
 RACKS = ['rack:a', 'rack:b']
 
-#: Seconds that executors have to come back to an agent that was started again. They dial at random within as many:
-#: of Mesos' two seconds too little may be left to one that stands still for a moment.
+#: Seconds that executors have to come back to an agent that was started again. They dial at random within half as
+#: many: of Mesos' two seconds too little may be left to one that stands still for a moment.
 REREGISTRATION = 6.0
 
 

@@ -394,7 +394,7 @@ def test_name_of_the_program_is_looked_up(site):
 
 
 def test_name_that_nobody_has_is_the_end_of_the_task(make_site):
-    site = make_site(patience='reach=4')
+    site = make_site(patience='reach=15')
     remote = site.launch(['true'], address=('no-such-host.invalid', 1))
     assert 'cannot resolve no-such-host.invalid' in site.await_end(remote)[1]
 
@@ -421,7 +421,8 @@ def test_no_key_is_logged(site):
 
 # ---- many
 
-def test_thousand_in_a_row_and_two_hundred_at_once_leave_nothing(site):
+def test_thousand_in_a_row_and_two_hundred_at_once_leave_nothing(make_site):
+    site = make_site(patience='reach=100, attempt=100')     # a busy machine takes its time for two hundred connections
     first = site.launch(['true'])
     first.wait('settled')
     site.await_end(first)

@@ -36,8 +36,8 @@ def check_sandboxes(ground):
 @pytest.fixture
 def ground():
     """An embedded cluster with one agent."""
-    # Executors that come back to an agent dial at random within that time: of Mesos' two seconds too little may be left
-    # to one that stands still for a moment.
+    # Executors that come back to an agent dial at random within half that time: of Mesos' two seconds too little may be
+    # left to one that stands still for a moment.
     with LocalCluster(resources='cpus:8;mem:4096', agent_options={'executor_reregistration_timeout': 6.0}) as ground:
         yield ground
         check_sandboxes(ground)

@@ -37,7 +37,7 @@ SKIPPED = [
     ('HelperFunctionTests.test_eintr_retry_call', 'calls a function that subprocess of 2.7 has for itself', ('2.7',)),
 ]
 
-#: Tests that fail where the machine stands still for a moment, as a command, or what it prints, has to be there within a
+#: Tests that fail where the machine stands still for a moment: a command, or what it prints, has to be there within a
 #: second or three. They are tried again.
 TIMED = frozenset(['test_check_output_timeout', 'test_communicate_timeout', 'test_communicate_timeout_large_output',
                    'test_run_with_shell_timeout_and_capture_output', 'test_wait_timeout'])

@@ -17,6 +17,7 @@ import pymesos
 from pymesos._compat import monotonic
 from pymesos.errors import UsageError
 from pymesos.local import processes
+from pymesos.local.streams import Streams
 
 IS_ROOT = os.geteuid() == 0
 
@@ -368,9 +369,30 @@ def test_a_stream_that_a_stranger_holds_does_not_hold_up_the_end(harness, tmpdir
     fifo = str(tmpdir.join('fifo'))
     os.mkfifo(fifo)
     # The second container has the first one's output open, and outlives it.
-    harness.launch('one', 'exec 3>&1; echo $$ > %s; read line < %s' % (fifo, fifo), io='pipes', stdout=None, stderr=None)
+    first = 'exec 3>&1; echo $$ > %s; read line < %s' % (fifo, fifo)
+    harness.launch('one', first, io='pipes', stdout=None, stderr=None)
     harness.launch('two', 'read pid < %s; exec 5> /proc/$pid/fd/3; echo > %s; sleep 1000' % (fifo, fifo))
     assert harness.listener.wait_for('one', 'exited') == 0
+
+
+def test_output_that_nobody_has_looked_for_is_read_before_a_stream_is_given_up():
+    """The keeper may have had other things to do for as long as it has patience."""
+    told = []
+    streams = Streams({'io': 'pipes', 'stdout': None, 'stderr': None}, lambda *_: None,
+                      lambda what, data=b'', **details: told.append((what, data, details)))
+    streams.begin()
+    os.write(streams.theirs[1], b'late')
+    assert not streams.is_silent(0.0, 1.0)
+    assert told == [('output', b'late', {'name': 'stdout'})]
+    streams.last_output = 0.0
+    assert streams.is_silent(0.0, 1.0)
+    streams.pause(True)
+    os.write(streams.theirs[1], b'more')
+    assert not streams.is_silent(0.0, 1.0) and len(told) == 1
+    streams.pause(False)
+    streams.last_output = 0.0
+    assert not streams.is_silent(0.0, 1.0) and told[1][1] == b'more'
+    streams.close()
 
 
 # ---- probes

@@ -63,10 +63,12 @@ class House(object):
                 'key': hexlify(session.key).decode('ascii')}
         return dict({'task_id': {'value': name}, 'data': encode_data(json.dumps(data).encode('ascii'))}, **more)
 
-    def launch(self, args, **options):
-        """The session of a command that was told to start."""
+    def launch(self, args, on_started=None, on_exited=None, **options):
+        """The session of a command that was told to start, and whose handlers are there before."""
         task = self.task()
         session = self.sessions[-1]
+        session.on_started = on_started or session.on_started
+        session.on_exited = on_exited or session.on_exited
         spec = make_spec(args, stdin='null', **dict({'stdout': 'null', 'stderr': 'null'}, **options))
 
         def start(session):
@@ -150,8 +152,7 @@ def test_task_that_is_launched_twice_runs_once(house):
 
 def test_hostname_and_pid_are_told(house):
     heard = []
-    session = house.launch(['true'])
-    session.on_started = lambda *args: heard.append(args)
+    house.launch(['true'], on_started=lambda *args: heard.append(args))
     wait_until(lambda: heard)
     assert heard[0][0] > 0 and heard[0][1] == house.executor.hostname
 
@@ -160,24 +161,22 @@ def test_hostname_and_pid_are_told(house):
     {'type': 'START', 'args': []}, {'type': 'SIGNAL', 'number': 'x'}, {'type': 'SIGNAL', 'number': -1},
     {'type': 'SIGNAL', 'number': signal.NSIG}, {'type': 'SIGNAL'}])
 def test_program_that_breaks_the_protocol_loses_its_command(house, message):
-    session = house.launch(['sleep', '100'])
-    session.on_started = lambda pid, hostname: session.send_message(message)
+    house.launch(['sleep', '100'], on_started=lambda pid, hostname: house.sessions[-1].send_message(message))
     update = house.await_end()
     assert update['state'] == 'TASK_FAILED' and 'broke the protocol: a ' in update['message']
 
 
 def test_signal_zero_and_messages_of_later_versions_do_nothing(house):
-    session = house.launch(['sleep', '0.5'])
-
     def started(pid, hostname):
-        session.signal(0)
-        session.send_message({'type': 'DANCE'})
+        house.sessions[-1].signal(0)
+        house.sessions[-1].send_message({'type': 'DANCE'})
 
-    session.on_started = started
+    house.launch(['sleep', '0.5'], on_started=started)
     assert house.await_end()['state'] == 'TASK_FINISHED'
 
 
-def test_stop_waits_until_the_agent_has_answered(house):
+def test_stop_waits_until_the_agent_has_answered(house, monkeypatch):
+    monkeypatch.setattr(executor_module, 'RESERVE', 600.0)
     house.driver.unanswered = 1
     stopping = threading.Thread(target=house.executor.stop, args=('so it goes',))
     stopping.start()
@@ -232,8 +231,7 @@ def test_in_a_crowd_the_start_is_told_with_the_end(house, monkeypatch):
     monkeypatch.setattr(CommandExecutor, 'is_crowded', True)
     started, exited = [], []
     sent = packets(house, monkeypatch)
-    session = house.launch(['true'])
-    session.on_started, session.on_exited = (lambda *args: started.append(args)), exited.append
+    house.launch(['true'], on_started=lambda *args: started.append(args), on_exited=exited.append)
     wait_until(lambda: exited)
     assert len(started) == 1 and len([frames for frames in sent if (DATA, CONTROL) in frames]) == 1
 
@@ -241,8 +239,7 @@ def test_in_a_crowd_the_start_is_told_with_the_end(house, monkeypatch):
 def test_in_a_crowd_the_start_of_a_command_that_goes_on_is_told_all_the_same(house, monkeypatch):
     monkeypatch.setattr(CommandExecutor, 'is_crowded', True)
     started = []
-    session = house.launch(['sleep', '600'])
-    session.on_started = lambda *args: started.append(args)
+    house.launch(['sleep', '600'], on_started=lambda *args: started.append(args))
     wait_until(lambda: started)
     house.executor.killTask(house.driver, {'value': 't'})
     assert house.await_end()['state'] == 'TASK_KILLED'
@@ -252,8 +249,7 @@ def test_in_a_crowd_the_start_is_told_before_any_output(house, monkeypatch):
     monkeypatch.setattr(command_module, 'HOLD', 600.0)
     monkeypatch.setattr(CommandExecutor, 'is_crowded', True)
     started = []
-    session = house.launch(['sh', '-c', 'echo; exec sleep 600'], stdout='pipe')
-    session.on_started = lambda *args: started.append(args)
+    house.launch(['sh', '-c', 'echo; exec sleep 600'], on_started=lambda *args: started.append(args), stdout='pipe')
     wait_until(lambda: started)
     house.executor.killTask(house.driver, {'value': 't'})
     house.await_end()
@@ -294,9 +290,8 @@ def test_command_that_cannot_even_be_tried_is_told_as_failed(house, caplog, monk
 
 
 def test_stop_may_be_called_by_several_at_once_and_kills_what_runs(house):
-    session = house.launch(['sleep', '100'])
     started = []
-    session.on_started = lambda *args: started.append(args)
+    house.launch(['sleep', '100'], on_started=lambda *args: started.append(args))
     wait_until(lambda: started)
     threads = [threading.Thread(target=house.executor.stop, args=('the end',)) for _ in range(3)]
     for thread in threads:
@@ -308,9 +303,8 @@ def test_stop_may_be_called_by_several_at_once_and_kills_what_runs(house):
 
 
 def test_stop_waits_for_a_moment_for_programs_that_do_not_take_what_is_left(house):
-    session = house.launch(['true'])
     exited = []
-    session.on_exited = exited.append
+    house.launch(['true'], on_exited=exited.append)
     wait_until(lambda: exited)
     house.hub.stop()
     house.executor.stop('the end')

@@ -152,6 +152,7 @@ def test_first_subscription_is_as_configured(master):
     with Cluster(master.address, role='eng', user='me', name='mine', failover_timeout=7.0) as cluster:
         launch(cluster)
         info = framework_info(master)
+        wait_until(lambda: cluster.framework_id, message='the subscription')     # without one there is no farewell
     assert (info['roles'], info['user'], info['name'], info['failover_timeout']) == (['eng'], 'me', 'mine', 7.0)
     assert info['checkpoint'] is True
     master.await_call('TEARDOWN')

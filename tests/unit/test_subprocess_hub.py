@@ -192,7 +192,7 @@ def test_slow_drip_does_not_lengthen_the_time(hub, session, monkeypatch):
     sock = connect(hub)
     begun = monotonic()
     try:
-        for position in range(HELLO_SIZE):
+        for position in range(HELLO_SIZE - 1):          # the whole would be answered by a hub that reads late
             sock.sendall(hello_of(session)[position:position + 1])
             threading.Event().wait(0.02)
             if monotonic() - begun > TIMEOUT:

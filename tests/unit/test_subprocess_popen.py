@@ -73,9 +73,9 @@ def interrupt():
             frame = frame.f_back
         return frame is not None
 
-    def start():
+    def start(is_time=is_in_popen):
         def run():
-            wait_until(is_in_popen, message='the call that is to be interrupted')
+            wait_until(is_time, message='the call that is to be interrupted')
             time.sleep(0.2)             # somewhere in its midst
             os.kill(os.getpid(), signal.SIGINT)
         threads.append(threading.Thread(target=run))
@@ -437,6 +437,9 @@ def test_interrupt_withdraws_what_has_not_begun(interrupt, cluster):
     class Slow(object):
         cancelled = 0
 
+        def __init__(self):
+            self.is_waited_for = threading.Event()
+
         def launch(self, request, spec, streams):
             for stream in streams:
                 if stream is not None:
@@ -444,13 +447,14 @@ def test_interrupt_withdraws_what_has_not_begun(interrupt, cluster):
             return self
 
         def wait_started(self, timeout=None):
+            self.is_waited_for.set()
             time.sleep(DEADLINE)
 
         def cancel(self):
             self.cancelled += 1
 
     slow = Slow()
-    interrupt()
+    interrupt(slow.is_waited_for.is_set)
     with pytest.raises(KeyboardInterrupt):
         Popen(NOTHING, stdout=PIPE, cluster=slow)
     assert slow.cancelled == 1

@@ -270,9 +270,9 @@ def test_copy_that_takes_too_long_is_killed_and_is_124():
             else:
                 wait_until(lambda: streams.output['stdout'] == b'begun\n' * 2, timeout=TIMEOUT)
 
-    ran = Ran(shell('echo begun; [ $PYMESOS_RANK = 0 ] || exec sleep 60', copies=2, timeout=0.5, keep_going=True),
+    ran = Ran(shell('echo begun; [ $PYMESOS_RANK = 0 ] || exec sleep 60', copies=2, timeout=2, keep_going=True),
               streams, Prompt)
-    assert (ran.status, ran.said) == (124, ['[1] timed out after 0.5 s'])
+    assert (ran.status, ran.said) == (124, ['[1] timed out after 2 s'])
     assert ran.stdout == b'begun\n' * 2
 
 
@@ -304,8 +304,9 @@ def test_copy_that_comes_up_after_the_end_was_asked_for_is_killed():
             wait_until(lambda: len([remote for remote in cluster.launched if remote.pid]) == 2, timeout=TIMEOUT)
             super(Slow, self).cancel()
 
-    thread = interrupt_when(lambda: is_slow.is_set() and b'begun' in streams.output['stdout'])
-    ran = Ran(shell('[ $PYMESOS_RANK = 1 ] || echo begun; exec sleep 60', copies=2, cluster=cluster), streams, Slow)
+    bar = Told()
+    thread = interrupt_when(lambda: is_slow.is_set() and (0, 1, 0) in bar.calls)
+    ran = Ran(shell('exec sleep 60', copies=2, cluster=cluster), streams, Slow, bar=bar)
     thread.join(TIMEOUT)
     assert ran.status == 130
     assert ran.said[0] in ('ended by SIGINT: 0 had ended, 2 killed',

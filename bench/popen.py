@@ -78,19 +78,34 @@ def show_stdout(table, old, new, rounds):
                      '%.1f' % (second / first), '>= %g' % STDOUT_WANTED, second / first >= STDOUT_WANTED)
 
 
+def in_turns(sides, rounds, measures):
+    """What :func:`rounds_of` gives for each of `measures`, which alternate as well: a machine's state changes."""
+    found = [dict((side.name, []) for side in sides) for _ in measures]
+    for number in range(rounds):
+        for place, measure in alternate(number, list(enumerate(measures))):
+            for side in alternate(number, sides):
+                found[place][side.name].append(measure(side))
+    return found
+
+
+def bare_rate(side, commands, options, *most):
+    """Tasks per second of the bare drivers, in batches of AT_ONCE; at most so many under way."""
+    arguments = [side.master, commands, AT_ONCE] + list(most)
+    return commands / side.run(['mesos_scheduler.py'] + options + [str(one) for one in arguments])['seconds']
+
+
 def show_many(table, old, new, rounds, commands):
-    result = old.measure('many', commands, AT_ONCE)
     title = '{:,} commands, {} at a time'.format(commands, AT_ONCE)
-    table.row('%s, %s' % (title, old.name), '%.0f per s' % result['rate'],
-              'stalled after %d' % result['ended'] if result['is_stalled'] else '', '', '', '')
-    # A Popen outlives a restart of its agent, which writes down each task for that: so it does with the bare drivers'.
-    ours, light = (rounds_of(new, rounds, lambda side: side.measure('many', commands, AT_ONCE, checkpoint))
-                   for checkpoint in (1, 0))
-    # As the drivers are used, and with no more tasks under way than there are commands: no queue is as long then.
-    free, bound, unsaved, doing = (rounds_of(new, rounds, lambda side: commands / side.run(
-        ['mesos_scheduler.py'] + options + [side.master, str(commands), str(AT_ONCE)] + more)['seconds'])
-        for options, more in ((['--checkpoint'], []), (['--checkpoint'], [str(AT_ONCE)]), ([], []),
-                              (['--checkpoint', '--true'], [])))
+    ours, light, free, bound, unsaved, doing = in_turns(new, rounds, (
+        # A Popen outlives a restart of its agent, which writes down each task for that: so it does with the bare
+        # drivers'.
+        lambda side: side.measure('many', commands, AT_ONCE, 1),
+        lambda side: side.measure('many', commands, AT_ONCE, 0),
+        # As the drivers are used, and with no more tasks under way than there are commands: no queue is as long then.
+        lambda side: bare_rate(side, commands, ['--checkpoint']),
+        lambda side: bare_rate(side, commands, ['--checkpoint'], AT_ONCE),
+        lambda side: bare_rate(side, commands, []),
+        lambda side: bare_rate(side, commands, ['--checkpoint', '--true'])))
     for side in new:
         lost = [one for one in ours[side.name] if one['ended'] < commands]
         if lost:
@@ -107,6 +122,10 @@ def show_many(table, old, new, rounds, commands):
             first, second = median(bare[side.name]), median([one['rate'] for one in kind[side.name]])
             table.row('    against ' + words, '%.0f per s' % first, '%.0f per s' % second,
                       '%.2f' % (second / first), '', '')
+    # Last, as it stalls, and what it leaves is still to be cleared away by the agent.
+    result = old.measure('many', commands, AT_ONCE)
+    table.row('%s, %s' % (title, old.name), '%.0f per s' % result['rate'],
+              'stalled after %d' % result['ended'] if result['is_stalled'] else '', '', '', '')
 
 
 def show_local(table, new, rounds):

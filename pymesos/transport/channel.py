@@ -87,8 +87,9 @@ class Channel(object):
     the loop does not watch it but looks in every :data:`REST` seconds, until there was no call between two looks. While
     it rests a thread that writes its own call reads the answer itself, and answers that nobody waits for are read
     together. What a thread cannot make sense of it leaves to the loop. Calls that may wait are written with the next
-    call, or when the loop looks in: each packet wakes the peer as well. When a call that the loop makes for a waiting
-    thread ends a rest, the next such call is expected: there is no rest until a call of another sort.
+    call, or when the loop looks in: each packet wakes the peer as well. When a call that the loop makes, and whose answer
+    matters, ends a rest, the next one is expected to be such a call: there is no rest until a thread writes one itself,
+    or one is forgotten.
     """
 
     def __init__(self, loop, address, dial_timeout, timeout, tls_context, refused=None):
@@ -113,7 +114,7 @@ class Channel(object):
         self._is_flush_posted = False
         self._is_closed = False
         self._head_key = self._head = None
-        self._may_rest = True           # a rest is of use, as the last calls were not made by the loop for who waits
+        self._may_rest = True           # a rest is of use; any thread may write it, and no harm is done if it is stale
         self._is_resting = False        # the loop does not watch _sock for answers
         self._is_used = False           # there was a call since the loop looked in
         self._reader = None             # the socket that a thread other than the loop's reads its answer from
@@ -153,8 +154,10 @@ class Channel(object):
         what may be done only once: the loop may not have seen yet that the peer has closed. Nor over TLS, whose
         connections are for one thread at a time.
         """
+        if call.kind not in REPEATABLE or self._address.is_tls:
+            return False
         self._may_rest = True
-        if call.kind not in REPEATABLE or self._address.is_tls or not self._writing.acquire(False):
+        if not self._writing.acquire(False):
             return False
         try:
             if self._sock is None or self._timer is None or self._out or self._waiting:
@@ -357,13 +360,14 @@ class Channel(object):
         else:
             close_socket(sock)
 
-    def _flush(self):
+    def _flush(self, takes_waiting=True):
         unusable = []
         try:
             with self._writing:
                 self._is_used = self._is_used or bool(self._waiting)
                 self._out += self._take_postponed()
-                self._take_waiting(unusable)
+                if takes_waiting:
+                    self._take_waiting(unusable)
                 self._out = send_some(self._sock, self._out)
                 self._choose_rest(self._is_resting)
         except socket_errors as error:
@@ -398,8 +402,9 @@ class Channel(object):
     def _ready(self, ready):
         if ready & READ:
             self._read()
+            self._rest_if_useful()
         if ready & WRITE and self._sock is not None:
-            self._flush()
+            self._flush(False)          # what waits may have to until it is seen whether the peer has closed
 
     def _is_forgotten(self):
         """Whether nobody waits for an answer."""
@@ -420,9 +425,13 @@ class Channel(object):
         if not self._has_reader():
             self._is_resting = may_rest and self._may_rest and self._is_forgotten()
 
+    def _rest_if_useful(self):
+        if self._sock is not None and self._may_rest:
+            self._rest()
+
     def _rest(self, may_rest=True):
         with self._writing:
-            self._choose_rest(may_rest)
+            self._choose_rest(may_rest or self._is_used)
         self._watch()
         if self._is_resting and self._rest_timer is None:
             self._rest_timer = self._loop.call_later(REST, self._rest_on)
@@ -447,12 +456,13 @@ class Channel(object):
             may_read = not self._has_reader()
             # Whoever writes a call from here on leaves the answer to this thread.
             self._is_resting = not may_read
-        if may_read:
-            self._read()
+        while may_read and self._sock is sock and self._read():
+            pass                        # behind an answer there may be the end
         if self._sock is sock:
             self._rest(may_rest)
 
     def _read(self):
+        """Take what has come; whether there may be more."""
         if self._left is not None:
             (data, parts), self._left = self._left, None
         else:
@@ -460,11 +470,12 @@ class Channel(object):
                 data = read_some(self._sock, self._loop.read_buffer)
             except socket_errors as error:
                 self._lose(error)
-                return
+                return False
             if data is None:
-                return
+                return False
             parts = _parse(self._parser, data)
         self._take_read(data, parts)
+        return bool(data)
 
     def _take_read(self, data, parts):
         sock = self._sock
@@ -487,12 +498,11 @@ class Channel(object):
             self._lose('the peer closed it')
         elif self._sock is sock and getattr(sock, 'pending', None) is not None and sock.pending():
             self._loop.post(self._read_again, sock)
-        elif self._sock is sock and self._may_rest:
-            self._rest()
 
     def _read_again(self, sock):
         if self._sock is sock:
             self._read()
+            self._rest_if_useful()
 
     # ---- answers
 

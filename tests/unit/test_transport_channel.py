@@ -11,7 +11,7 @@ from pymesos.errors import CallRejected, ConnectionFailed, ConnectionLost, HttpE
 from pymesos.testing import Answer, FaultProxy, ScriptedMaster, wait_until
 from pymesos.transport import channel as module
 from pymesos.transport.channel import Call, Channel
-from pymesos.transport.loop import Loop
+from pymesos.transport.loop import WRITE, Loop
 from pymesos.utils import parse_address
 
 
@@ -852,6 +852,61 @@ def test_connection_that_has_closed_while_it_rests_is_not_written_to_although_th
         assert ended.wait(30.0)
         assert calling.results[-1] == (b'', b'', None)
         assert server.connections == 2
+
+
+def test_connection_that_has_closed_behind_an_answer_is_not_written_to(peer):
+    with Calling(peer.address) as calling:
+        peer.warm_up(calling)
+        write_at_once(calling, b'f1')
+        peer.await_call(b'f1')
+        wait_until(lambda: calling.channel._is_resting)
+        peer.sock.sendall(YES)                  # which the channel does not see while it rests
+        peer.sock.close()
+        calling.submit('ACCEPT', b'a1')
+        peer.sock = peer.listener.accept()[0]
+        peer.await_call(b'a1')
+        peer.sock.sendall(YES)
+        assert calling.wait(3)[2] == ('ACCEPT', b'', None)
+
+
+def test_call_that_may_wait_and_comes_as_a_rest_ends_has_the_loop_look_in_again(peer):
+    with Calling(peer.address) as calling:
+        peer.warm_up(calling)
+        channel, states = calling.channel, []
+        look = channel._look
+
+        def look_later(may_rest=True):
+            assert channel.write_now(Call('KILL', '/call', [], b'p1', lambda answer, error: None, is_forgotten=True,
+                                          may_wait=True))
+            look(may_rest)
+
+        def end_the_rest():
+            channel._is_used, channel._look = False, look_later
+            channel._rest_on()
+            channel._look = look
+            states.append((channel._is_resting, channel._rest_timer is not None, len(channel._postponed)))
+
+        calling.loop.post(end_the_rest)
+        wait_until(lambda: states)
+        assert states == [(True, True, 1)]
+        calling.loop.post(channel._rest_on)
+        assert bodies(peer, 1) == [b'p1']
+
+
+def test_room_to_write_does_not_send_what_waits_for_a_reader(peer):
+    with Calling(peer.address) as calling:
+        waiting, kept = peer.warm_up(calling), []
+        waiting.write(b'own')
+        peer.await_call(b'own')
+        wait_until(calling.channel._has_reader)
+        calling.submit('ACCEPT', b'a1')
+        calling.loop.post(lambda: (calling.channel._ready(WRITE), kept.extend(calling.channel._waiting)))
+        wait_until(lambda: kept)
+        peer.sock.sendall(YES)
+        peer.await_call(b'a1')
+        peer.sock.sendall(YES)
+        assert [error for _body, _answer, error in calling.wait(3)] == [None, None, None]
+        waiting.join()
 
 
 def test_connection_does_not_rest_between_calls_that_the_loop_makes_for_who_waits(server, monkeypatch):

@@ -87,9 +87,9 @@ class Channel(object):
     the loop does not watch it but looks in every :data:`REST` seconds, until there was no call between two looks. While
     it rests a thread that writes its own call reads the answer itself, and answers that nobody waits for are read
     together. What a thread cannot make sense of it leaves to the loop. Calls that may wait are written with the next
-    call, or when the loop looks in: each packet wakes the peer as well. When a call that the loop makes, and whose answer
-    matters, ends a rest, the next one is expected to be such a call: there is no rest until a thread writes one itself,
-    or one is forgotten.
+    call, or when the loop looks in: each packet wakes the peer as well. When a call that the loop makes, and whose
+    answer matters, ends a rest, the next one is expected to be such a call: there is no rest until a thread writes one
+    itself, or one is forgotten.
     """
 
     def __init__(self, loop, address, dial_timeout, timeout, tls_context, refused=None):

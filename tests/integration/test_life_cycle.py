@@ -731,6 +731,7 @@ def test_stop_without_a_subscription_says_that_nothing_was_torn_down(caplog):
 
 def test_exception_after_stop_does_not_cut_the_teardown_off(monkeypatch):
     monkeypatch.setattr(engine, 'LEAVE_TIMEOUT', 30.0)      # as long as a busy machine needs to connect
+
     def leave(driver, *_):
         driver.stop()
         raise SystemExit(0)

@@ -5,10 +5,11 @@ import heapq
 import itertools
 import socket
 import threading
+from collections import deque
 
 from six.moves._thread import get_ident
 
-from .._compat import close_on_exec, monotonic, select_from, selectors, socket_errors
+from .._compat import close_on_exec, is_main_thread, monotonic, select_from, selectors, socket_errors
 from ..errors import TimedOut
 
 __all__ = ['Loop', 'Timer', 'listen']
@@ -103,9 +104,10 @@ class Loop(object):
         self._alarm, self._waker = (close_on_exec(end) for end in socket.socketpair())
         for end in (self._alarm, self._waker):
             end.setblocking(False)
-        # Guards _orders, _is_woken and _is_closed.
+        self._orders = deque()
+        # Guards _is_woken and _is_closed. The main thread does without while the thread runs: a signal handler that
+        # interrupts it may order something in its turn, and wait for it.
         self._lock = threading.Lock()
-        self._orders = []
         self._is_woken = False
         self._is_closed = False
         self._is_stopping = False
@@ -128,8 +130,7 @@ class Loop(object):
         if self._thread.ident is None:
             self._clean_up()
             return
-        with self._lock:
-            self._wake()
+        self._wake()
         if not self.is_own_thread():
             self._thread.join(ORDER_TIMEOUT)
 
@@ -138,11 +139,10 @@ class Loop(object):
         return get_ident() == self._thread.ident
 
     def order(self, function):
-        """Let the thread call `function` soon; from any thread, does not wait."""
-        with self._lock:
-            self._orders.append(function)
-            if get_ident() != self._thread.ident:       # itself it looks before it waits
-                self._wake()
+        """Let the thread call `function` soon; from any thread and from signal handlers, does not wait."""
+        self._orders.append(function)
+        if get_ident() != self._thread.ident:       # itself it looks before it waits
+            self._wake()
 
     def carry_out(self, function):
         """Call `function` on the thread and wait until it is done; from any thread. What it raises is raised here.
@@ -203,9 +203,16 @@ class Loop(object):
             self.selector.modify(sock, events, ready)
 
     def _wake(self):
-        if self._is_woken or self._is_closed:
+        if is_main_thread():
+            if not self._is_woken and not self._is_closed:
+                self._ring()
             return
-        self._is_woken = True
+        with self._lock:
+            if not self._is_woken and not self._is_closed:
+                self._is_woken = True
+                self._ring()
+
+    def _ring(self):
         try:
             self._waker.send(b'!')
         except socket_errors:       # full: it is awake anyhow
@@ -252,10 +259,8 @@ class Loop(object):
 
     def _follow_orders(self):
         for _ in range(MOST_ROUNDS):
-            with self._lock:
-                orders, self._orders = self._orders, []
-            for function in orders:
-                self._call(function)
+            for _ in range(len(self._orders)):
+                self._call(self._orders.popleft())
             if not self._orders:
                 return
 

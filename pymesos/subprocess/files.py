@@ -28,8 +28,8 @@ class Attention(object):
     """
 
     def __init__(self):
-        # Guards _count and the order of what the remote is told.
-        self._lock = threading.Lock()
+        # Guards _count and the order of what the remote is told. A signal handler may wait for a command, too.
+        self._lock = threading.RLock()
         self._count = 0
         self._remote = None
 

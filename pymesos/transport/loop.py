@@ -10,7 +10,7 @@ import os
 import threading
 from collections import deque
 
-from .._compat import close_on_exec, monotonic, pipe, select_from, selectors, socket_errors
+from .._compat import close_on_exec, is_main_thread, monotonic, pipe, select_from, selectors, socket_errors
 
 __all__ = ['Loop', 'READ', 'Timer', 'WRITE']
 
@@ -99,7 +99,8 @@ class Loop(object):
         self._keys = {}             # what is watched -> its key in the selector
         self._elsewhere = {}        # key -> who waits for what runs on another thread
         self._endings = []
-        self._is_woken = False      # whether a post may do without waking the loop
+        self._is_awake = False      # whether it is going to look at what was posted by now
+        self._is_rung = False       # whether a thread is about to wake it, or has
         self._alarm = _Alarm()
         self.watch(self._alarm.reader, READ, self._alarm.hush)
 
@@ -109,9 +110,13 @@ class Loop(object):
         `dropped(*args)` (keyword): called instead, on whichever thread notices, if the loop has ended.
         """
         self._posted.append((function, args, options.get('dropped')))
-        if not self._is_woken:
-            self._is_woken = True
-            self._alarm.ring()
+        if not self._is_awake:
+            if is_main_thread():
+                # Whatever a signal handler posts that interrupts it in here is not to rely on its ringing afterwards.
+                self._alarm.ring()
+            elif not self._is_rung:
+                self._is_rung = True
+                self._alarm.ring()
         if self._has_ended:
             self._drop_posted()
 
@@ -183,9 +188,9 @@ class Loop(object):
 
     def _turn(self):
         # Before the posted calls are looked at: whoever posts from here on wakes the loop, until it is awake.
-        self._is_woken = False
+        self._is_awake = self._is_rung = False
         found = select_from(self._selector, self._time_to_next())
-        self._is_woken = True
+        self._is_awake = True
         for key, ready in found:
             # A function called earlier in this turn may have closed this socket, and opened another in its place.
             if self._keys.get(key.fileobj) is key:

@@ -118,6 +118,33 @@ def test_orders_that_give_orders_let_others_have_their_turn(loop):
     wait_until(lambda: fired)
 
 
+def test_order_that_interrupts_another_one_is_followed(loop):
+    """A signal handler may wait for what it orders."""
+    orders = []
+
+    def order_and_ring():
+        del loop._ring
+        loop.carry_out(lambda: orders.append('inner'))
+        loop._ring()
+
+    loop._ring = order_and_ring
+    loop.order(lambda: orders.append('outer'))
+    assert orders == ['outer', 'inner']     # in the order in which they were given
+
+
+def test_orders_of_many_threads_are_all_followed(loop):
+    orders = []
+    threads = [threading.Thread(target=lambda: [loop.order(lambda: orders.append(1)) for _ in range(1000)])
+               for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(1000):
+        loop.order(lambda: orders.append(1))
+    for thread in threads:
+        thread.join()
+    wait_until(lambda: len(orders) == 9000)
+
+
 def test_order_given_by_the_thread_itself_is_followed_without_other_events(loop):
     done = threading.Event()
     loop.order(lambda: loop.order(lambda: loop.order(done.set)))

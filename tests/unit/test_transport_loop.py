@@ -63,6 +63,22 @@ def test_post_from_a_signal_handler():
             signal.signal(signal.SIGALRM, before)
 
 
+def test_post_that_interrupts_another_one_wakes_the_loop_by_itself():
+    """A signal handler may wait for what it posts."""
+    done = threading.Event()
+    with Running() as loop:
+        def post_and_ring():
+            del loop._alarm.ring
+            loop.post(done.set)
+            assert done.wait(30)
+            loop._alarm.ring()
+
+        wait_until(lambda: not loop._is_awake)
+        loop._alarm.ring = post_and_ring
+        loop.post(lambda: None)
+        assert done.is_set()
+
+
 def test_post_to_a_loop_that_has_ended_is_dropped_and_told():
     with Running() as loop:
         kept = loop

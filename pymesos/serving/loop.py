@@ -29,6 +29,9 @@ MOST_ROUNDS = 4
 #: Timers that were called off stay in the heap until they would have fired, or until they are so many, and most of it.
 CANCELLED_TIMERS = 1000
 
+#: Keeps SIGPIPE from whoever writes, if the program has made it deadly; 0 where there is no such flag.
+_NO_SIGPIPE = getattr(socket, 'MSG_NOSIGNAL', 0)
+
 
 def listen(host, port, unix_path):
     """A listening socket that does not block: on `unix_path` if given, else on `host` and `port`."""
@@ -214,7 +217,7 @@ class Loop(object):
 
     def _ring(self):
         try:
-            self._waker.send(b'!')
+            self._waker.send(b'!', _NO_SIGPIPE)
         except socket_errors:       # full: it is awake anyhow
             pass
 
@@ -285,5 +288,5 @@ class Loop(object):
             self._is_closed = True
         self._closing()
         self.selector.close()
-        for end in (self._alarm, self._waker):
+        for end in (self._waker, self._alarm):      # the main thread may be about to write
             end.close()

@@ -111,12 +111,15 @@ class Cluster(object):
         """
         try:
             settings = self.settings
-            return self._runtime_for().launch(settings, request, spec, streams)
+            runtime = self._runtime_for()
+            prepared = runtime.prepare(settings, request, spec, streams)
         except BaseException:
             for stream in streams:
                 if stream is not None:
                     os.close(stream.descriptor)
             raise
+        # From here on the keeper closes them, whatever interrupts us.
+        return runtime.submit(prepared)
 
     def close(self, timeout=CLOSE_TIMEOUT):
         """Kill what runs, wait for up to `timeout` seconds until it is dead, and tear the framework down.
@@ -187,15 +190,21 @@ class Runtime(object):
         """Whether it belongs to this process and has not ended."""
         return self._pid == os.getpid() and not self._has_ended
 
-    def launch(self, settings, request, spec, streams):
-        """See :meth:`Cluster.launch`. `settings` are those of the moment, for what the request leaves open."""
+    def prepare(self, settings, request, spec, streams):
+        """What :meth:`submit` takes for a command. See :meth:`Cluster.launch` for the arguments and what is raised.
+
+        `settings` are those of the moment, for what the request leaves open.
+        """
         wanted, kind = self._wish(settings, request)
         max_retries = settings.max_retries if request.max_retries is None else request.max_retries
         start_timeout = settings.start_timeout if request.start_timeout is None else request.start_timeout
         remote = Remote(self.keeper, next(self._numbers))
-        job = Job(remote, request, spec, streams, kind)
-        self.keeper.submit(job, wanted, max_retries, start_timeout)
-        return remote
+        return Job(remote, request, spec, streams, kind), wanted, max_retries, start_timeout
+
+    def submit(self, prepared):
+        """Run a command; returns its :class:`~.remote.Remote`."""
+        self.keeper.submit(*prepared)
+        return prepared[0].remote
 
     def _wish(self, settings, request):
         """(:class:`Wanted`, :class:`infos.Kind`), the same objects for requests that want the same."""

@@ -28,29 +28,36 @@ class Attention(object):
     """
 
     def __init__(self):
-        # Guards _count and the order of what the remote is told. A signal handler may wait for a command, too.
+        # Guards the rest and the order of what the remote is told. A signal handler may wait for a command, too.
         self._lock = threading.RLock()
         self._count = 0
         self._remote = None
+        self._is_told = False           # whether the remote was told that input is wanted
 
     def turn_to(self, remote):
         """The command whose stdin is the program's own. Before that, entering does nothing."""
         with self._lock:
             self._remote = remote
             if self._count:
-                remote.want_input(True)
+                self._want()
 
     def __enter__(self):
         with self._lock:
             self._count += 1
-            if self._count == 1 and self._remote is not None:
-                self._remote.want_input(True)
+            if self._remote is not None and not self._is_told:
+                self._want()
 
     def __exit__(self, *exc_info):
         with self._lock:
             self._count -= 1
             if self._count == 0 and self._remote is not None:
+                self._is_told = False
                 self._remote.want_input(False)
+
+    def _want(self):
+        # First said, then noted: who interrupts us in between says it, too, instead of relying on us.
+        self._remote.want_input(True)
+        self._is_told = True
 
 
 class _AttentiveFile(io.FileIO):

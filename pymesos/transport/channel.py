@@ -11,7 +11,7 @@ from ..errors import CallRejected, ConnectionLost, HttpError, MesosError, Protoc
 from ..utils import redirected_address
 from ..wire import httpmsg
 from .dial import Dial
-from .loop import READ, WRITE
+from .loop import READ, READ_BYTES, WRITE
 from .sockets import Waiter, close_socket, hang_up, read_some, send_some
 
 __all__ = ['Call', 'Channel']
@@ -21,6 +21,9 @@ MOST_HOPS = 5
 
 #: How much of an answer's body is read before the peer is taken for mad.
 LONGEST_ANSWER = 64 * 1024 * 1024
+
+#: How often more is there at once before the peer is taken for mad.
+MOST_READS = LONGEST_ANSWER // READ_BYTES
 
 #: Calls that may be sent again when the connection broke before their answer: doing them twice is doing them once.
 #: An ACCEPT is not among them: the second would end tasks that the first has launched.
@@ -456,8 +459,12 @@ class Channel(object):
             may_read = not self._has_reader()
             # Whoever writes a call from here on leaves the answer to this thread.
             self._is_resting = not may_read
-        while may_read and self._sock is sock and self._read():
-            pass                        # behind an answer there may be the end
+        reads = 0
+        while may_read and self._sock is sock and self._read():     # behind an answer there may be the end
+            reads += 1
+            if reads > MOST_READS:
+                self._lose('it sends without an end')
+                return
         if self._sock is sock:
             self._rest(may_rest)
 

@@ -376,9 +376,13 @@ def test_command_that_comes_while_it_closes_is_not_left_waiting(master):
         runtime = cluster._runtime
         closing = threading.Thread(target=cluster.close)
         closing.start()
-        remotes = [runtime.launch(cluster.settings, Request(), make_spec(['true']), NO_STREAMS) for _ in range(50)]
+
+        def submit():
+            return runtime.submit(runtime.prepare(cluster.settings, Request(), make_spec(['true']), NO_STREAMS))
+
+        remotes = [submit() for _ in range(50)]
         closing.join()
-        remotes.append(runtime.launch(cluster.settings, Request(), make_spec(['true']), NO_STREAMS))
+        remotes.append(submit())
         for remote in remotes:
             assert remote.wait(30)
             assert isinstance(remote.error, StartFailed)
@@ -406,6 +410,33 @@ def test_descriptors_are_closed_if_the_command_never_begins(cluster, master):
     with pytest.raises(StartTimeout):
         remote.wait_started(30)
     assert not is_open(streams, inode)
+
+
+@pytest.mark.parametrize('is_told', [False, True])
+def test_interrupt_while_a_command_is_handed_over_closes_nothing_twice(cluster, master, is_told, monkeypatch):
+    launch(cluster)
+    keeper, closed, close = cluster._runtime.keeper, [], os.close
+    tell = keeper.tell
+
+    def interrupt(*args):
+        del keeper.tell
+        if is_told:
+            tell(*args)
+        raise KeyboardInterrupt
+
+    def note_and_close(number):
+        closed.append(number)
+        close(number)
+
+    streams, inode = pipe_streams()
+    keeper.tell = interrupt
+    monkeypatch.setattr(os, 'close', note_and_close)
+    with pytest.raises(KeyboardInterrupt):
+        cluster.launch(Request(), make_spec(['true']), streams)
+    wait_until(lambda: not is_open(streams, inode))
+    assert not keeper._submitted
+    monkeypatch.undo()
+    assert closed.count(streams.stdin.descriptor) == 1
 
 
 @pytest.mark.parametrize('wanted', [{'constraints': 'rack'}, {'image': 5}, {'cpus': 0.0001}])

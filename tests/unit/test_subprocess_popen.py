@@ -18,6 +18,7 @@ from subprocess_standin import StandIn
 from pymesos._compat import PY2
 from pymesos.errors import UsageError
 from pymesos.subprocess import DEVNULL, PIPE, STDOUT, Popen, SubprocessError, TaskLost, TimeoutExpired
+from pymesos.subprocess.files import Attention
 from pymesos.testing import wait_until
 from pymesos.utils import decode_data
 
@@ -596,3 +597,26 @@ def test_errors_of_popen_pickle(popen):
         popen(['/no/such/program'])
     again = pickle.loads(pickle.dumps(caught.value, 2))
     assert (again.errno, again.remote_traceback) == (caught.value.errno, caught.value.remote_traceback)
+
+
+def test_signal_handler_that_waits_too_does_not_rely_on_what_it_has_interrupted():
+    attention, told, interrupted = Attention(), [], []
+
+    class Remote(object):
+        def want_input(self, is_wanted):
+            if not interrupted:
+                interrupted.append(True)
+                with attention:             # the handler, before the interrupted one has told
+                    assert told == [True]
+                assert told == [True]
+            told.append(is_wanted)
+
+    attention.turn_to(Remote())
+    with attention:
+        assert told == [True, True]
+        with attention:
+            assert told == [True, True]
+    assert told == [True, True, False]
+    with attention:
+        assert told[3:] == [True]
+    assert told[4:] == [False]

@@ -44,8 +44,12 @@ class Attention(object):
     def __enter__(self):
         with self._lock:
             self._count += 1
-            if self._remote is not None and not self._is_told:
-                self._want()
+            try:
+                if self._remote is not None and not self._is_told:
+                    self._want()
+            except BaseException:       # KeyboardInterrupt: then nobody leaves
+                self.__exit__()
+                raise
 
     def __exit__(self, *exc_info):
         with self._lock:
@@ -143,10 +147,11 @@ class Ends(object):
 
     def close(self):
         """Close what nobody has taken; twice is fine."""
-        for descriptor in self._callers + [stream and stream.descriptor for stream in self._streams]:
+        left = self._callers + [stream and stream.descriptor for stream in self._streams]
+        self._callers, self._streams = [None, None, None], [None, None, None]
+        for descriptor in left:
             if descriptor is not None:
                 os.close(descriptor)
-        self._callers, self._streams = [None, None, None], [None, None, None]
 
 
 #: One argument: its descriptor and what fstat() says of it, None where there is none; its kind, None where nothing

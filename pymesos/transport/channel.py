@@ -462,9 +462,8 @@ class Channel(object):
         reads = 0
         while may_read and self._sock is sock and self._read():     # behind an answer there may be the end
             reads += 1
-            if reads > MOST_READS:
+            if reads > MOST_READS and self._sock is sock:
                 self._lose('it sends without an end')
-                return
         if self._sock is sock:
             self._rest(may_rest)
 

@@ -599,6 +599,23 @@ def test_errors_of_popen_pickle(popen):
     assert (again.errno, again.remote_traceback) == (caught.value.errno, caught.value.remote_traceback)
 
 
+def test_interrupt_while_input_is_asked_for_leaves_nobody_waiting():
+    attention, told = Attention(), []
+
+    class Remote(object):
+        def want_input(self, is_wanted):
+            told.append(is_wanted)
+            if len(told) == 1:
+                raise KeyboardInterrupt
+
+    attention.turn_to(Remote())
+    with pytest.raises(KeyboardInterrupt):
+        attention.__enter__()
+    assert told == [True, False]
+    with attention:
+        assert told[2:] == [True]
+
+
 def test_signal_handler_that_waits_too_does_not_rely_on_what_it_has_interrupted():
     attention, told, interrupted = Attention(), [], []
 

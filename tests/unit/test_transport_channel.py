@@ -869,6 +869,30 @@ def test_connection_that_has_closed_behind_an_answer_is_not_written_to(peer):
         assert calling.wait(3)[2] == ('ACCEPT', b'', None)
 
 
+def test_peer_that_sends_without_an_end_is_left(peer, monkeypatch):
+    monkeypatch.setattr(module, 'MOST_READS', 3)
+    with Calling(peer.address) as calling:
+        peer.warm_up(calling)
+        write_at_once(calling, b'f1')
+        peer.await_call(b'f1')
+        wait_until(lambda: calling.channel._is_resting)
+        reads = []
+
+        def look():
+            calling.channel._read = lambda: not reads.append(1)
+            calling.channel._look()
+            del calling.channel._read
+
+        calling.loop.post(look)
+        first = peer.sock
+        peer.sock = peer.listener.accept()[0]           # it is sent again, to whoever is there now
+        peer.seen = b''
+        peer.await_call(b'f1')
+        peer.sock.sendall(YES)
+        assert not first.recv(1) and len(reads) == 4
+        first.close()
+
+
 def test_call_that_may_wait_and_comes_as_a_rest_ends_has_the_loop_look_in_again(peer):
     with Calling(peer.address) as calling:
         peer.warm_up(calling)

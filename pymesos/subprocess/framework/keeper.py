@@ -89,8 +89,8 @@ class Keeper(object):
 
     def submit(self, job, wanted, max_retries, start_timeout):
         """Run a command."""
-        self._submitted.append((job, wanted, max_retries, start_timeout))
         try:
+            self._submitted.append((job, wanted, max_retries, start_timeout))
             self.tell(self._take_submitted)
             # First on the list, then the look; ending does it the other way round, so one of the two sees the other.
             if self._is_over:
@@ -98,6 +98,8 @@ class Keeper(object):
         except BaseException:           # KeyboardInterrupt: it is ours all the same, and nobody will wait for it
             self.tell(self._take_submitted)
             job.remote.cancel()
+            if self._is_over:
+                self._loop.carry_out(self._take_submitted)
             raise
 
     @staticmethod
